@@ -1,0 +1,1 @@
+"""The platform's conventions: sockets, a case in, a mask out."""

@@ -1,0 +1,35 @@
+"""Where an image's voxels lie in the patient."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The grid of a three-dimensional image, in SimpleITK's (x, y, z) order."""
+
+    size: tuple[int, int, int]
+    """Voxels along x, y, z."""
+    spacing: tuple[float, float, float]
+    """Voxel edges along x, y, z, in mm."""
+    origin: tuple[float, float, float]
+    """Centre of the first voxel, in mm."""
+    direction: tuple[float, ...]
+    """Row-major 3×3 direction cosines."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Array shape (z, y, x)."""
+        x, y, z = self.size
+        return z, y, x
+
+    @property
+    def spacing_zyx(self) -> tuple[float, float, float]:
+        """Voxel edges in array order (z, y, x), in mm."""
+        x, y, z = self.spacing
+        return z, y, x
+
+    @property
+    def voxel_volume_ml(self) -> float:
+        """Volume of one voxel, in ml."""
+        x, y, z = self.spacing
+        return x * y * z / 1000

@@ -1,0 +1,1 @@
+"""Engines, and prediction of a whole image on one."""

@@ -1,0 +1,1 @@
+"""One package per algorithm: what is its own alone."""

@@ -1,0 +1,1 @@
+"""autoPET-interactive: nnU-Net v2 ResEnc-L with tumour and background clicks."""
