@@ -1,0 +1,72 @@
+"""Intensity normalisation, in place.
+
+Source: nnunetv2/preprocessing/normalization/default_normalization_schemes.py.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import InputError
+from common.nnunet.plans import Channel
+
+SMALLEST_SPREAD = 1e-8
+"""Divide by no less than this."""
+
+
+def normalise(
+    image: NDArray[np.float32], channel: Channel, mask: NDArray[np.bool_] | None
+) -> None:
+    """Overwrite an image (z, y, x) with what the network expects for that channel.
+
+    `mask` is the non-zero region, of the image's shape; only channels with `use_mask` look at it.
+    Raises `InputError` for intensities that the channel's scheme excludes.
+    """
+    match channel.scheme:
+        case "ct":
+            _ct(image, channel)
+        case "z_score":
+            _z_score(image, mask if channel.use_mask else None)
+        case "rescale_0_1":
+            image -= image.min()
+            image /= max(float(image.max()), SMALLEST_SPREAD)
+        case "rgb_0_1":
+            _rgb(image, channel)
+        case "none":
+            pass
+
+
+def mean_and_spread(
+    image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None
+) -> tuple[float, float]:
+    """Mean and standard deviation, in float64, slice by slice so that no copy of the image is made."""
+    slices = [image[z] if mask is None else image[z][mask[z]] for z in range(len(image))]
+    count = sum(s.size for s in slices)
+    mean = sum(float(s.sum(dtype=np.float64)) for s in slices) / count
+    square = sum(float(np.square(s - mean, dtype=np.float64).sum()) for s in slices)
+    return mean, float(np.sqrt(square / count))
+
+
+def _ct(image: NDArray[np.float32], channel: Channel) -> None:
+    statistics = channel.statistics
+    if statistics is None:
+        raise ValueError(f"channel {channel.name} has no statistics")
+    np.clip(image, statistics.percentile_00_5, statistics.percentile_99_5, out=image)
+    image -= statistics.mean
+    image /= max(statistics.std, SMALLEST_SPREAD)
+
+
+def _z_score(image: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> None:
+    mean, spread = mean_and_spread(image, mask)
+    where = True if mask is None else mask
+    np.subtract(image, np.float32(mean), out=image, where=where)
+    np.divide(image, np.float32(max(spread, SMALLEST_SPREAD)), out=image, where=where)
+
+
+def _rgb(image: NDArray[np.float32], channel: Channel) -> None:
+    lowest, highest = float(image.min()), float(image.max())
+    if lowest < 0 or highest > 255:
+        raise InputError(
+            f"channel {channel.name}: found intensities from {lowest:g} to {highest:g}, expected 0 to 255; "
+            "the model was trained on colour images"
+        )
+    image /= 255

@@ -1,0 +1,112 @@
+"""Resampling as nnU-Net does it, one axis at a time.
+
+nnU-Net resizes with `skimage.transform.resize`, which is SciPy's spline zoom on voxel centres with
+the edge repeated. That spline is a linear map along each axis alone, so a volume is resampled
+exactly by one small matrix product per axis: the matrix is the same zoom applied to the identity.
+"""
+
+from functools import lru_cache, reduce
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import zoom
+
+from common.nnunet.plans import Resampling
+
+ANISOTROPY_THRESHOLD = 3
+"""A coarse axis is resampled separately above this ratio of spacings (nnU-Net's `ANISO_THRESHOLD`)."""
+
+NEGLIGIBLE = 1e-12
+"""Weights below this change no float32 result."""
+
+Shape = tuple[int, int, int]
+Spacing = tuple[float, float, float]
+
+
+def resampled_shape(shape: Shape, spacing: Spacing, new_spacing: Spacing) -> Shape:
+    """Voxels per axis after going from one spacing (mm) to another."""
+    a, b, c = (
+        round(old / new * size) for old, new, size in zip(spacing, new_spacing, shape, strict=True)
+    )
+    return a, b, c
+
+
+def separate_axis(spacing: Spacing, new_spacing: Spacing, force: bool | None) -> int | None:
+    """The coarse axis to resample on its own, or `None` for all axes together.
+
+    `force` is the plans' `force_separate_z`. Facts from `determine_do_sep_z_and_axis` of
+    nnunetv2/preprocessing/resampling/default_resampling.py.
+    """
+    if force is False:
+        return None
+    anisotropic = (s for s in (spacing, new_spacing) if max(s) / min(s) > ANISOTROPY_THRESHOLD)
+    deciding = spacing if force else next(anisotropic, None)
+    if deciding is None:
+        return None
+    coarse = [axis for axis in range(3) if deciding[axis] == max(deciding)]
+    return coarse[0] if len(coarse) == 1 else None
+
+
+def resample(
+    volume: NDArray[np.float32],
+    shape: Shape,
+    spacing: Spacing,
+    new_spacing: Spacing,
+    how: Resampling,
+) -> NDArray[np.float32]:
+    """One channel (z, y, x) brought to `shape`; the volume itself where that is its shape already.
+
+    As in `skimage.transform.resize`, no value leaves the range of what it was computed from.
+    """
+    if volume.shape == shape:
+        return volume
+    axis = separate_axis(spacing, new_spacing, how.force_separate_z)
+    if axis is None:
+        result = reduce(
+            lambda v, a: _along(v, a, shape[a], how.order), _cheapest_first(volume.shape, shape), volume
+        )
+        return np.clip(result, volume.min(), volume.max(), out=result)
+    in_plane = [a for a in range(3) if a != axis]
+    result = reduce(lambda v, a: _along(v, a, shape[a], how.order), in_plane, volume)
+    if result is not volume:
+        extremes = {"axis": tuple(in_plane), "keepdims": True}
+        np.clip(result, volume.min(**extremes), volume.max(**extremes), out=result)
+    return _along(result, axis, shape[axis], how.order_z)
+
+
+def _cheapest_first(shape: tuple[int, ...], new_shape: Shape) -> list[int]:
+    return sorted(range(3), key=lambda axis: new_shape[axis] / shape[axis])
+
+
+def _along(volume: NDArray[np.float32], axis: int, size: int, order: int) -> NDArray[np.float32]:
+    if volume.shape[axis] == size:
+        return volume
+    if order == 0:
+        return np.take(volume, nearest(volume.shape[axis], size), axis)
+    matrix = spline_matrix(volume.shape[axis], size, order)
+    before, after = volume.shape[:axis], volume.shape[axis + 1 :]
+    if not after:
+        return (volume.reshape(-1, volume.shape[axis]) @ matrix.T).reshape(*before, size)
+    flat = volume.reshape(*before, volume.shape[axis], -1)
+    return np.matmul(matrix, flat).reshape(*before, size, *after)
+
+
+def nearest(size: int, new_size: int) -> NDArray[np.intp]:
+    """Index of the voxel whose centre is nearest to each of `new_size` voxel centres."""
+    centres = (np.arange(new_size) + 0.5) * size / new_size - 0.5
+    return np.clip(np.floor(centres + 0.5), 0, size - 1).astype(np.intp)
+
+
+@lru_cache(maxsize=16)
+def spline_matrix(size: int, new_size: int, order: int) -> NDArray[np.float32]:
+    """The (new_size, size) matrix of SciPy's spline zoom along one axis.
+
+    Voxel centres are mapped (`grid_mode`), and the edge voxel is repeated outside.
+    """
+    if size == 1:
+        return np.ones((new_size, 1), np.float32)
+    identity = np.eye(size)
+    matrix = zoom(identity, (new_size / size, 1), order=order, mode="nearest", grid_mode=True)
+    # A spline's influence decays to numbers that float32 holds as denormals, which slow a product tenfold.
+    matrix[abs(matrix) < NEGLIGIBLE] = 0
+    return matrix.astype(np.float32)
