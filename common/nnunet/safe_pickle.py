@@ -1,15 +1,15 @@
 """Reads a pickle as data: containers, numbers, strings and NumPy arrays.
 
-nnU-Net's first generation keeps its plans in a pickle, which may come from a stranger. Python's own unpickler
-imports what a pickle names and calls it. Here a small stack machine interprets the opcodes and imports nothing: the
-few names that plans hold stand for functions of this module, every other name is refused, and neither time nor
-memory grows beyond what the file's size explains.
+nnU-Net's first generation keeps its plans in a pickle, which may come from a stranger. Python's own
+unpickler imports what a pickle names and calls it. Here a small stack machine interprets the opcodes
+and imports nothing: the few names that plans hold stand for functions of this module, every other name
+is refused, and neither time nor memory grows beyond what the file's size explains.
 """
 
 import pickletools
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterable, Sized
 from pathlib import Path
 from typing import Any
 
@@ -30,221 +30,287 @@ class _RefusedError(ValueError):
 
 
 class _Name:
-    """A global that the pickle names, and what stands for it."""
+    """What stands for a global that the pickle names."""
 
     def __init__(self, build: Callable[..., Any]) -> None:
         self.build = build
 
 
 class _Unbuilt:
-    """An object whose content follows in a BUILD opcode, as NumPy pickles its arrays and types."""
+    """An object whose content follows in a BUILD opcode; NumPy pickles its arrays and types so."""
 
     def __init__(self, build: Callable[..., Any]) -> None:
         self.build = build
-        self.value: Any = self
+        self.value: Any = None
 
 
 def load(path: Path) -> Any:
-    """The object that the pickle at `path` holds; raises `ModelError` for anything but plain data.
+    """Return the object that the pickle at `path` holds.
 
-    Admitted are `dict`, `list`, `tuple`, `set`, `OrderedDict`, numbers, strings, bytes, and NumPy arrays and scalars of
-    numbers, booleans and strings, in every pickle protocol. Arrays come back read-only.
+    Admitted are `dict`, `list`, `tuple`, `set`, `OrderedDict`, numbers, strings, bytes, and NumPy arrays
+    and scalars of numbers, booleans and strings, in every pickle protocol. Arrays are read-only.
+    Raises `ModelError` for anything else, which is neither imported nor run, and for a broken file.
     """
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise ModelError(f"{path}: {size} bytes, expected a plan of at most {MAX_BYTES}")
-        return _Machine(path.read_bytes()).run()
+            raise ModelError(f"{path}: {size} bytes, expected a pickle of at most {MAX_BYTES}")
+        return _Machine().run(path.read_bytes())
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; expected a file of the training folder") from error
     except _RefusedError as error:
         raise ModelError(
             f"{path}: the pickle holds {error}, expected only numbers, strings, containers and NumPy arrays; "
-            f"do not open this file with other tools"
+            "do not open this file with other tools"
         ) from error
     except (ValueError, TypeError, LookupError, OverflowError) as error:
-        raise ModelError(
-            f"{path}: not a readable pickle ({error}); copy it again from the training folder"
-        ) from error
+        raise ModelError(f"{path}: not a whole pickle ({error}); copy it again from the training") from error
 
 
 class _Machine:
-    """The pickle machine of `pickletools`, less everything that imports or calls."""
+    """The pickle machine that `pickletools` describes, less everything that imports or calls."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self) -> None:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
-        self.budget = 4 * len(data) + 64
+        self.budget = 0
 
-    def run(self) -> Any:
-        for opcode, argument, _ in pickletools.genops(self.data):
-            handler = _HANDLERS.get(opcode.name)
-            if handler is None:
-                raise _RefusedError(f"the opcode {opcode.name}")
-            handler(self, argument)
+    def run(self, data: bytes) -> Any:
+        self.budget = 64 + 4 * len(data)
+        for opcode, argument, _ in pickletools.genops(data):
+            self.step(opcode.name, argument)
         return self.stack.pop()
 
-    def push(self, value: Any) -> None:
-        self.stack.append(value)
+    def step(self, opcode: str, argument: Any) -> None:
+        if opcode in _LITERALS:
+            self.stack.append(argument)
+        elif opcode in _CONSTANTS:
+            self.stack.append(_CONSTANTS[opcode])
+        elif opcode in _COLLECT:
+            collect, count = _COLLECT[opcode]
+            self.stack.append(collect(self.take(count)))
+        elif opcode in _EXTEND:
+            extend, count = _EXTEND[opcode]
+            items = self.take(count)
+            extend(self.stack[-1], items)
+        elif opcode in _CONTROL:
+            _CONTROL[opcode](self, argument)
+        else:
+            raise _RefusedError(f"the opcode {opcode}")
 
-    def pop_to_mark(self) -> list[Any]:
-        start = self.marks.pop()
+    def take(self, count: int | None) -> list[Any]:
+        """Take `count` items, or all above the last mark, from the stack."""
+        start = self.marks.pop() if count is None else len(self.stack) - count
+        if start < 0:
+            raise ValueError("its stack runs empty")
         items = self.stack[start:]
         del self.stack[start:]
         return items
 
-    def pop_tuple(self, length: int) -> None:
-        items = tuple(self.stack[len(self.stack) - length :])
-        if len(items) < length:
-            raise ValueError("its stack runs empty")
-        del self.stack[len(self.stack) - length :]
-        self.push(items)
+    def mark(self, _: None) -> None:
+        self.marks.append(len(self.stack))
 
-    def recall(self, index: int) -> None:
+    def ignore(self, _: Any) -> None:
+        """Pass over what only helps a reader of streams."""
+
+    def pop(self, _: None) -> None:
+        self.take(1)
+
+    def pop_mark(self, _: None) -> None:
+        self.take(None)
+
+    def put(self, index: int | None) -> None:
+        self.memo[len(self.memo) if index is None else index] = self.stack[-1]
+
+    def get(self, index: int) -> None:
         value = self.memo[index]
-        self.push(value.value if isinstance(value, _Unbuilt) else value)
+        built = isinstance(value, _Unbuilt) and value.value is not None
+        self.stack.append(value.value if built else value)
 
-    def memoize(self, index: int) -> None:
-        self.memo[index] = self.stack[-1]
+    def name(self, argument: str | None) -> None:
+        module, name = self.take(2) if argument is None else argument.split(" ", 1)
+        self.stack.append(_stand_in(module, name))
 
-    def stack_global(self) -> None:
-        name, module = self.stack.pop(), self.stack.pop()
-        self.push(_named(module, name))
-
-    def reduce(self) -> None:
-        arguments, name = self.stack.pop(), self.stack.pop()
+    def reduce(self, _: None) -> None:
+        name, arguments = self.take(2)
         if not isinstance(name, _Name) or not isinstance(arguments, tuple):
             raise _RefusedError(f"a call of a {type(name).__name__}")
         self.budget -= sum(len(argument) for argument in arguments if isinstance(argument, Sized))
         if self.budget < 0:
             raise _RefusedError("more data than its size explains")
-        self.push(name.build(*arguments))
+        self.stack.append(name.build(*arguments))
 
-    def build(self) -> None:
-        state, unbuilt = self.stack.pop(), self.stack.pop()
+    def build(self, _: None) -> None:
+        unbuilt, state = self.take(2)
         if not isinstance(unbuilt, _Unbuilt):
             raise _RefusedError(f"a state for a {type(unbuilt).__name__}")
         unbuilt.value = unbuilt.build(*state)
-        self.push(unbuilt.value)
-
-    def set_items(self, items: list[Any]) -> None:
-        target = self.stack[-1]
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            dict.__setitem__(target, _hashable(key), value)
-
-    def pop_last(self, length: int) -> list[Any]:
-        self.marks.append(len(self.stack) - length)
-        return self.pop_to_mark()
+        self.stack.append(unbuilt.value)
 
 
-def _hashable(key: Any) -> Any:
-    """The key itself if it is an atom or a tuple of atoms: hashing nested tuples can recurse without end."""
-    atoms = key if isinstance(key, tuple) else (key,)
-    if not all(isinstance(atom, _ATOMS) for atom in atoms):
-        raise _RefusedError(f"a {type(key).__name__} of containers as a key")
-    return key
-
-
-def _named(module: str, name: str) -> _Name:
-    build = _ADMITTED.get(f"{module}.{name}".replace("numpy._core.", "numpy.core."))
+def _stand_in(module: str, name: str) -> _Name:
+    """Find what stands for `module.name`; NumPy 2 calls `numpy.core` `numpy._core`."""
+    build = _ADMITTED.get(f"{module}.{name}".replace("numpy._core.", "numpy.core.", 1))
     if build is None:
         raise _RefusedError(f"the name {module}.{name}")
     return _Name(build)
 
 
-def _encode(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise _RefusedError("an encoding other than latin1")
-    return text.encode("latin1")
+def _hashable(key: Any) -> Any:
+    """Return a key that is an atom or a tuple of atoms; hashing deeper tuples can take for ever."""
+    atoms = key if isinstance(key, tuple) else (key,)
+    if not all(isinstance(atom, _ATOMS) for atom in atoms):
+        raise _RefusedError("a container as a key")
+    return key
 
 
-def _set(items: list[Any]) -> set[Any]:
+def _set(items: Iterable[Any] = ()) -> set[Any]:
     return {_hashable(item) for item in items}
 
 
-def _frozenset(items: list[Any]) -> frozenset[Any]:
+def _frozenset(items: Iterable[Any] = ()) -> frozenset[Any]:
     return frozenset(_set(items))
 
 
-def _ordered_dict(pairs: list[Any] | tuple[()] = ()) -> OrderedDict[Any, Any]:
+def _ordered_dict(pairs: Iterable[Any] = ()) -> OrderedDict[Any, Any]:
     return OrderedDict((_hashable(key), value) for key, value in pairs)
+
+
+def _dict(items: list[Any]) -> dict[Any, Any]:
+    return dict(zip(map(_hashable, items[::2]), items[1::2], strict=True))
+
+
+def _update(target: Any, items: list[Any]) -> None:
+    if not isinstance(target, dict):
+        raise TypeError(f"an item for a {type(target).__name__}")
+    target.update(_dict(items))
+
+
+def _add(target: Any, items: list[Any]) -> None:
+    set.update(target, _set(items))
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise ValueError(f"bytes in the encoding {encoding}")
+    return text.encode("latin1")
+
+
+def _empty_bytes() -> bytes:
+    return b""
 
 
 def _dtype(name: str, *_: Any) -> _Unbuilt:
     if not _DTYPE_NAME.fullmatch(name):
-        raise _RefusedError(f"NumPy's type {name}")
-    return _Unbuilt(lambda version, order, *state: np.dtype(name).newbyteorder(order))
+        raise _RefusedError(f"an array of NumPy's type {name}")
+    return _Unbuilt(lambda version, order, *rest: np.dtype(name).newbyteorder(order))
 
 
-def _array(shape: tuple[int, ...], dtype: np.dtype[Any], data: bytes, order: str) -> NDArray[Any]:
+def _array(shape: tuple[int, ...], dtype: Any, data: bytes, order: str) -> NDArray[Any]:
     if not isinstance(dtype, np.dtype) or not isinstance(data, bytes | bytearray):
-        raise TypeError("an array without numbers")
+        raise TypeError("an array without a type or data")
     array: NDArray[Any] = np.ndarray(shape, dtype, bytes(data), order="F" if order == "F" else "C")
     if array.nbytes != len(data):
-        raise ValueError(f"an array of shape {shape} in {len(data)} bytes")
+        raise ValueError(f"{len(data)} bytes for an array of {array.nbytes}")
     return array
 
 
-def _unbuilt_array(*_: Any) -> _Unbuilt:
+def _array_from_state(*_: Any) -> _Unbuilt:
     return _Unbuilt(
         lambda version, shape, dtype, fortran, data: _array(shape, dtype, data, "F" if fortran else "C")
     )
 
 
-def _array_from_buffer(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], order: str) -> NDArray[Any]:
+def _array_from_buffer(data: bytes, dtype: Any, shape: tuple[int, ...], order: str) -> NDArray[Any]:
     return _array(shape, dtype, data, order)
 
 
-def _scalar(dtype: np.dtype[Any], data: bytes) -> Any:
+def _scalar(dtype: Any, data: bytes) -> Any:
     return _array((), dtype, data, "C")[()]
 
 
-def _not_callable(*_: Any) -> Any:
+def _array_class(*_: Any) -> None:
     raise _RefusedError("a call of numpy.ndarray")
 
 
 _ADMITTED: dict[str, Callable[..., Any]] = {
     "_codecs.encode": _encode,
-    "__builtin__.set": _set,
-    "builtins.set": _set,
+    "__builtin__.bytes": _empty_bytes,
     "__builtin__.frozenset": _frozenset,
+    "__builtin__.set": _set,
     "builtins.frozenset": _frozenset,
+    "builtins.set": _set,
     "collections.OrderedDict": _ordered_dict,
     "numpy.dtype": _dtype,
-    "numpy.ndarray": _not_callable,
-    "numpy.core.multiarray._reconstruct": _unbuilt_array,
+    "numpy.ndarray": _array_class,
+    "numpy.core.multiarray._reconstruct": _array_from_state,
     "numpy.core.multiarray.scalar": _scalar,
     "numpy.core.numeric._frombuffer": _array_from_buffer,
 }
 
-_Handler = Callable[[_Machine, Any], Any]
+_LITERALS = {
+    "INT",
+    "LONG",
+    "LONG1",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "FLOAT",
+    "BINFLOAT",
+    "STRING",
+    "BINSTRING",
+    "SHORT_BINSTRING",
+    "UNICODE",
+    "BINUNICODE",
+    "SHORT_BINUNICODE",
+    "BINUNICODE8",
+    "BINBYTES",
+    "SHORT_BINBYTES",
+    "BINBYTES8",
+    "BYTEARRAY8",
+}
 
-_LITERALS = (
-    "INT LONG LONG1 BININT BININT1 BININT2 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING "
-    "UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8"
-).split()
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 
-_HANDLERS: dict[str, _Handler] = {
-    **dict.fromkeys(_LITERALS, _Machine.push),
-    **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda machine, _: None),
-    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.recall),
-    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.memoize),
-    "MEMOIZE": lambda machine, _: machine.memoize(len(machine.memo)),
-    "NONE": lambda machine, _: machine.push(None),
-    "NEWTRUE": lambda machine, _: machine.push(True),
-    "NEWFALSE": lambda machine, _: machine.push(False),
-    "MARK": lambda machine, _: machine.marks.append(len(machine.stack)),
-    "POP": lambda machine, _: machine.stack.pop(),
-    "POP_MARK": lambda machine, _: machine.pop_to_mark(),
-    "EMPTY_TUPLE": lambda machine, _: machine.push(()),
-    "TUPLE1": lambda machine, _: machine.pop_tuple(1),
-    "TUPLE2": lambda machine, _: machine.pop_tuple(2),
-    "TUPLE3": lambda machine, _: machine.pop_tuple(3),
-    "TUPLE": lambda machine, _: machine.push(tuple(machine.pop_to_mark())),
-    "EMPTY_LIST": lambda machine, _: machine.push([]),
-    "LIST": lambda machine, _: machine.push(machine.pop_to_mark()),
-    "APPEND": lambda machine, _: list.extend(*reversed((machine.pop_last(1), machine.stack[-1]))),
-    "EMPTY_DICT": lambda machine, _: machine.push({}),
+_COLLECT: dict[str, tuple[Callable[[list[Any]], Any], int | None]] = {
+    "EMPTY_TUPLE": (tuple, 0),
+    "TUPLE1": (tuple, 1),
+    "TUPLE2": (tuple, 2),
+    "TUPLE3": (tuple, 3),
+    "TUPLE": (tuple, None),
+    "EMPTY_LIST": (list, 0),
+    "LIST": (list, None),
+    "EMPTY_DICT": (_dict, 0),
+    "DICT": (_dict, None),
+    "EMPTY_SET": (_set, 0),
+    "FROZENSET": (_frozenset, None),
+}
+
+_EXTEND: dict[str, tuple[Callable[[Any, list[Any]], None], int | None]] = {
+    "APPEND": (list.extend, 1),
+    "APPENDS": (list.extend, None),
+    "SETITEM": (_update, 2),
+    "SETITEMS": (_update, None),
+    "ADDITEMS": (_add, None),
+}
+
+_CONTROL: dict[str, Callable[[_Machine, Any], None]] = {
+    "PROTO": _Machine.ignore,
+    "FRAME": _Machine.ignore,
+    "STOP": _Machine.ignore,
+    "MARK": _Machine.mark,
+    "POP": _Machine.pop,
+    "POP_MARK": _Machine.pop_mark,
+    "PUT": _Machine.put,
+    "BINPUT": _Machine.put,
+    "LONG_BINPUT": _Machine.put,
+    "MEMOIZE": _Machine.put,
+    "GET": _Machine.get,
+    "BINGET": _Machine.get,
+    "LONG_BINGET": _Machine.get,
+    "GLOBAL": _Machine.name,
+    "STACK_GLOBAL": _Machine.name,
+    "REDUCE": _Machine.reduce,
+    "BUILD": _Machine.build,
 }
