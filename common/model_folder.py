@@ -3,13 +3,25 @@
 The folder is what the platform mounts at `/opt/ml/model`. It holds JSON and ONNX, never a pickle.
 """
 
-from dataclasses import dataclass, field
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from common.errors import ModelError
 from common.nnunet.plans import Plans
+from common.typed_json import decode
 
 FORMAT_VERSION = 1
+MODEL_FILE = "model.json"
+STAGING_PREFIX = ".export-"
+PICKLE_SUFFIXES = frozenset({".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+EXPORT_AGAIN = "make the folder again with petct export"
 
 
 @dataclass(frozen=True)
@@ -28,8 +40,10 @@ class Fold:
     name: str
     """nnU-Net's name of the fold: `"0"`, `"1"`, …, `"all"`."""
     path: Path
-    sha256: str
+    """The ONNX file; in `model.json`, relative to the folder."""
     parity: Parity
+    sha256: str = ""
+    """Hash of the file; `write_model` fills it in."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +78,129 @@ class Model:
     def network(self, name: str) -> Network:
         """The network of that name; `KeyError` is a bug of the caller's."""
         return {network.name: network for network in self.networks}[name]
+
+
+def write_model(folder: Path, model: Model) -> None:
+    """Write `model.json` for the network files, which lie in `folder` already.
+
+    Inside `new_model_folder` an interrupted export leaves no folder that could be taken for a whole one.
+    """
+    networks = tuple(
+        replace(network, folds=tuple(replace(fold, sha256=sha256_of(fold.path)) for fold in network.folds))
+        for network in model.networks
+    )
+    document = {"format_version": FORMAT_VERSION, **asdict(replace(model, networks=networks))}
+
+    def relative(path: Path) -> str:
+        return path.relative_to(folder).as_posix()
+
+    text = json.dumps(document, default=relative, indent=1, allow_nan=False)
+    (folder / MODEL_FILE).write_text(text + "\n")
+
+
+@contextmanager
+def new_model_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder to export into; what it holds when the block ends well becomes `folder`'s content.
+
+    An earlier model is replaced only then. Raises `ModelError` for a folder that holds something else,
+    or that cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [path.name for path in folder.iterdir() if not path.name.startswith(STAGING_PREFIX)]
+        if names and MODEL_FILE not in names:
+            raise ModelError(
+                f"{folder}: found files but no {MODEL_FILE}, expected an empty folder or an earlier model; "
+                f"choose another --model"
+            )
+        staging = TemporaryDirectory(dir=folder, prefix=STAGING_PREFIX)
+    except OSError as error:
+        raise ModelError(f"{folder}: cannot be written ({error.strerror}); choose another --model") from error
+    with staging as name:
+        yield Path(name)
+        _take_over(Path(name), folder)
+
+
+def read_model(folder: Path, algorithm: str) -> Model:
+    """The model of `algorithm` in `folder`, with absolute paths and every hash checked.
+
+    Raises `ModelError` for a folder that is missing, damaged, altered, of another algorithm or format,
+    or that holds a pickle.
+    """
+    document = _read_document(folder)
+    version = document.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise _wrong(folder, f"found format version {version!r}, expected {FORMAT_VERSION}")
+    if document.get("algorithm") != algorithm:
+        raise _wrong(folder, f"found algorithm {document.get('algorithm')!r}, expected {algorithm!r}")
+    try:
+        model = decode(Model, document, "model")
+    except ValueError as error:
+        raise _wrong(folder, str(error)) from error
+    for network in model.networks:
+        if not network.folds:
+            raise _wrong(folder, f"network {network.name} has no folds, expected at least one")
+    _refuse_pickles(folder)
+    networks = tuple(
+        replace(network, folds=tuple(_checked(folder, fold) for fold in network.folds))
+        for network in model.networks
+    )
+    return replace(model, networks=networks)
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _take_over(staging: Path, folder: Path) -> None:
+    (folder / MODEL_FILE).unlink(missing_ok=True)
+    for stale in folder.glob("*.onnx"):
+        stale.unlink()
+    for path in sorted(staging.iterdir(), key=lambda path: path.name == MODEL_FILE):
+        path.replace(folder / path.name)
+    for interrupted in folder.glob(f"{STAGING_PREFIX}*"):
+        shutil.rmtree(interrupted)
+
+
+def _read_document(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such folder, expected a model folder; name it with --model")
+    path = folder / MODEL_FILE
+    try:
+        document = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise _wrong(folder, "is missing") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise _wrong(folder, f"is not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise _wrong(folder, f"found a {type(document).__name__}, expected a JSON object")
+    return document
+
+
+def _refuse_pickles(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICKLE_SUFFIXES:
+            raise ModelError(f"{path}: found a pickle, expected JSON and ONNX files only; {EXPORT_AGAIN}")
+
+
+def _checked(folder: Path, fold: Fold) -> Fold:
+    path = folder / fold.path
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise _wrong(folder, f"names {fold.path}, expected a file inside the folder")
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file, expected the network of fold {fold.name}; {EXPORT_AGAIN}")
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    if found != fold.sha256:
+        raise ModelError(f"{path}: altered, found sha256 {found}, expected {fold.sha256}; {EXPORT_AGAIN}")
+    return replace(fold, path=path)
+
+
+def _wrong(folder: Path, reason: str) -> ModelError:
+    return ModelError(f"{folder / MODEL_FILE}: {reason}; {EXPORT_AGAIN}")

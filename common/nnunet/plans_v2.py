@@ -1,7 +1,8 @@
 """nnU-Net v2's `plans.json` and `dataset.json`, read into `Plans`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,20 @@ def read_plans(folder: Path, configuration: str) -> Plans:
     2D and cascaded configurations, unknown preprocessors, normalisations or resamplers.
     """
     path = folder / "plans.json"
-    document = read_json(path)
     channels = channel_names(folder)
-    try:
+    with _explained(path, configuration):
+        document = read_json(path)
         return _plans(document, _resolve(document["configurations"], configuration), channels)
-    except _UnsupportedError as error:
-        raise ModelError(f"{path}: configuration {configuration}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(
-            f"{path}: configuration {configuration}: missing or malformed entry {error}; expected the plans "
-            "that nnU-Net v2 wrote beside the checkpoint"
-        ) from error
+
+
+def read_configuration(folder: Path, configuration: str) -> dict[str, Any]:
+    """The entries of that configuration as `plans.json` has them, with those that it inherits.
+
+    Raises `ModelError` for a file that is missing or broken, or lacks the configuration.
+    """
+    path = folder / "plans.json"
+    with _explained(path, configuration):
+        return _resolve(read_json(path)["configurations"], configuration)
 
 
 def channel_names(folder: Path) -> tuple[str, ...]:
@@ -63,6 +67,20 @@ def read_json(path: Path) -> dict[str, Any]:
 
 class _UnsupportedError(Exception):
     """Plans that are well-formed but ask for what this package does not do."""
+
+
+@contextmanager
+def _explained(path: Path, configuration: str) -> Iterator[None]:
+    """Name the file and the configuration in whatever goes wrong."""
+    try:
+        yield
+    except _UnsupportedError as error:
+        raise ModelError(f"{path}: configuration {configuration}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{path}: configuration {configuration}: missing or malformed entry {error}; expected the plans "
+            "that nnU-Net v2 wrote beside the checkpoint"
+        ) from error
 
 
 def _resolve(configurations: Mapping[str, Any], name: str) -> dict[str, Any]:
