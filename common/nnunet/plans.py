@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Scheme = Literal["ct", "z_score", "none", "rescale_0_1", "rgb_0_1"]
+Scheme = Literal["ct", "ct2", "z_score", "none", "rescale_0_1", "rgb_0_1"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Channel:
     use_mask: bool = False
     """Take mean and spread over the non-zero region only, and leave the rest at zero."""
     statistics: Statistics | None = None
-    """Needed by `ct`, ignored by the others."""
+    """Needed by `ct` and `ct2` (the percentiles), ignored by the others."""
 
 
 @dataclass(frozen=True)

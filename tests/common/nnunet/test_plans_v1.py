@@ -1,0 +1,144 @@
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.errors import ModelError
+from common.nnunet.plans import Channel, Plans, Resampling, Statistics
+from common.nnunet.plans_v1 import UNet, read_plans_v1, read_unet
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "nnunet_v1" / "model"
+
+Edit = Callable[[dict[str, Any]], Any]
+
+
+def gepnet_plans() -> dict[str, Any]:
+    """What nnFormer's planner writes for a dataset of PET images with two stages."""
+    stage = {
+        "batch_size": np.int64(2),
+        "current_spacing": np.array([2.0, 2.0, 2.0]),
+        "patch_size": np.array([64, 64, 64]),
+        "pool_op_kernel_sizes": [[2, 2, 2], [2, 2, 2]],
+        "conv_kernel_sizes": [[3, 3, 3], [3, 3, 3], [3, 3, 3]],
+        "do_dummy_2D_data_aug": np.False_,
+    }
+    properties = {"mean": np.float32(7), "sd": 8.0, "percentile_00_5": 1.0, "percentile_99_5": 51.5}
+    return {
+        "num_stages": 2,
+        "num_modalities": 1,
+        "modalities": {0: "PET"},
+        "normalization_schemes": OrderedDict([(0, "nonCT")]),
+        "use_mask_for_norm": OrderedDict([(0, True)]),
+        "dataset_properties": {
+            "intensityproperties": OrderedDict([(0, properties)]),
+            "all_sizes": [(9, 9, 9)],
+        },
+        "num_classes": 2,
+        "base_num_features": 30,
+        "transpose_forward": [0, 2, 1],
+        "plans_per_stage": {0: stage, 1: {**stage, "current_spacing": np.array([1.0, 1.0, 1.0])}},
+        "preprocessor_name": "GenericPreprocessor",
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    def write(document: dict[str, Any]) -> Path:
+        (tmp_path / "plans.pkl").write_bytes(pickle.dumps(document))
+        return tmp_path
+
+    return write
+
+
+def test_plans_of_nnunet_are_read() -> None:
+    ct = Statistics(mean=107.7767, std=286.1726, percentile_00_5=-831.948, percentile_99_5=1127.5189)
+    assert read_plans_v1(GOLDEN) == Plans(
+        generation=1,
+        patch=(32, 48, 48),
+        spacing=(3.0, 2.03642011, 2.03642011),
+        transpose_forward=(0, 1, 2),
+        channels=(Channel("PET", "z_score"), Channel("CT", "ct", statistics=ct)),
+        resample_data=Resampling(order=3, order_z=0),
+        resample_prediction=Resampling(order=1, order_z=0),
+    )
+
+
+def test_the_network_of_nnunet_is_read() -> None:
+    assert read_unet(GOLDEN) == UNet(
+        inputs=2,
+        classes=2,
+        base_features=8,
+        convolutions=2,
+        strides=((1, 2, 2), (2, 2, 2), (2, 2, 2)),
+        kernels=((3, 3, 3),) * 4,
+    )
+
+
+def test_plans_of_gepnet_are_read_at_full_resolution(folder: Callable[[dict[str, Any]], Path]) -> None:
+    plans = read_plans_v1(folder(gepnet_plans()))
+    assert plans.spacing == (1.0, 1.0, 1.0)
+    assert plans.patch == (64, 64, 64)
+    assert plans.transpose_forward == (0, 2, 1)
+    assert plans.channels == (Channel("PET", "z_score", use_mask=True),)
+    assert read_unet(folder(gepnet_plans())).classes == 3
+
+
+def test_settings_that_old_plans_lack_have_defaults(folder: Callable[[dict[str, Any]], Path]) -> None:
+    document = gepnet_plans()
+    del document["preprocessor_name"]
+    document["transpose_forward"] = None
+    plans = read_plans_v1(folder(document))
+    assert plans.transpose_forward == (0, 1, 2)
+    assert read_unet(folder(document)).convolutions == 2
+
+
+def test_the_plans_may_say_how_to_resample_the_prediction(folder: Callable[[dict[str, Any]], Path]) -> None:
+    export = {"force_separate_z": False, "interpolation_order": 0, "interpolation_order_z": 1}
+    plans = read_plans_v1(folder(gepnet_plans() | {"segmentation_export_params": export}))
+    assert plans.resample_prediction == Resampling(order=0, order_z=1, force_separate_z=False)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda plans: plans["normalization_schemes"].update({0: "MRI"}), "'MRI', supported are"),
+        (lambda plans: plans.update(preprocessor_name="PreprocessorFor2D"), "'PreprocessorFor2D'"),
+        (lambda plans: plans["plans_per_stage"][1].update(patch_size=[64, 64]), r"patch_size \[64, 64\]"),
+        (lambda plans: plans["plans_per_stage"][1].update(current_spacing=[0, 1, 1]), "current_spacing"),
+        (lambda plans: plans.update(transpose_forward=[0, 0, 1]), r"transpose_forward \[0, 0, 1\]"),
+        (lambda plans: plans.pop("plans_per_stage"), "entry 'plans_per_stage'"),
+        (lambda plans: plans.update(plans_per_stage={}), "malformed entry"),
+        (lambda plans: plans.pop("use_mask_for_norm"), "entry 'use_mask_for_norm'"),
+        (lambda plans: plans.update(num_modalities=2), "entry 1"),
+        (lambda plans: plans.update(num_modalities="two"), "malformed entry .*two"),
+        (lambda plans: plans["plans_per_stage"][1].update(current_spacing=None), "malformed entry"),
+    ],
+)
+def test_plans_that_cannot_be_followed_are_refused_by_entry(
+    folder: Callable[[dict[str, Any]], Path], edit: Edit, message: str
+) -> None:
+    document = gepnet_plans()
+    edit(document)
+    with pytest.raises(ModelError, match=rf"plans\.pkl: .*{message}") as caught:
+        read_plans_v1(folder(document))
+    assert caught.value.exit_code == 3
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_with_a_kernel_too_few_is_refused(folder: Callable[[dict[str, Any]], Path]) -> None:
+    document = gepnet_plans()
+    document["plans_per_stage"][1]["conv_kernel_sizes"] = [[3, 3, 3]] * 2
+    with pytest.raises(ModelError, match="found 2 conv_kernel_sizes and 2 pool_op_kernel_sizes"):
+        read_unet(folder(document))
+
+
+@pytest.mark.parametrize("document", [None, 7, [], "plans", {"plans_per_stage": 3}])
+def test_a_pickle_of_something_else_is_refused(
+    folder: Callable[[dict[str, Any]], Path], document: dict[str, Any]
+) -> None:
+    with pytest.raises(ModelError, match="expected the plans that nnU-Net v1 wrote"):
+        read_plans_v1(folder(document))
