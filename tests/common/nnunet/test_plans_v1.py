@@ -59,7 +59,7 @@ def test_plans_of_nnunet_are_read() -> None:
     assert read_plans_v1(GOLDEN) == Plans(
         generation=1,
         patch=(32, 48, 48),
-        spacing=(3.0, 2.03642011, 2.03642011),
+        spacing=(3.0, 2.0364201068878174, 2.0364201068878174),
         transpose_forward=(0, 1, 2),
         channels=(Channel("PET", "z_score"), Channel("CT", "ct", statistics=ct)),
         resample_data=Resampling(order=3, order_z=0),
