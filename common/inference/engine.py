@@ -104,9 +104,14 @@ def make_engine(
 
 @cache
 def fastest_engine() -> EngineName:
-    """CUDA where ONNX Runtime has a GPU to run on, else OpenVINO on x86, else ONNX Runtime's own."""
+    """CUDA where ONNX Runtime has a GPU to run on, else the fastest on the CPU."""
     if CUDA in ort.get_available_providers() and has_nvidia_gpu():
         return "cuda"
+    return fastest_cpu_engine()
+
+
+def fastest_cpu_engine() -> EngineName:
+    """OpenVINO on x86 where it is installed, else ONNX Runtime's own provider."""
     if platform.machine() == "x86_64" and find_spec("onnxruntime_ep_openvino"):
         return "openvino"
     return "cpu"
