@@ -16,5 +16,5 @@ class Options:
 
     engine: EngineName = "auto"
     precision: Precision = "float32"
-    time_limit: float | None = None
-    """Seconds for the whole run, counted from the start of the process; `None`: no limit."""
+    deadline: float | None = None
+    """When the mask must be there, on `time.monotonic`'s clock; `None`: no limit."""

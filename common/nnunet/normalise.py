@@ -13,9 +13,7 @@ SMALLEST_SPREAD = 1e-8
 """Divide by no less than this."""
 
 
-def normalise(
-    image: NDArray[np.float32], channel: Channel, mask: NDArray[np.bool_] | None
-) -> None:
+def normalise(image: NDArray[np.float32], channel: Channel, mask: NDArray[np.bool_] | None) -> None:
     """Overwrite an image (z, y, x) with what the network expects for that channel.
 
     `mask` is the non-zero region, of the image's shape; only channels with `use_mask` look at it.
@@ -35,9 +33,7 @@ def normalise(
             pass
 
 
-def mean_and_spread(
-    image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None
-) -> tuple[float, float]:
+def mean_and_spread(image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> tuple[float, float]:
     """Mean and standard deviation, in float64, slice by slice so that no copy of the image is made."""
     slices = [image[z] if mask is None else image[z][mask[z]] for z in range(len(image))]
     count = sum(s.size for s in slices)

@@ -48,7 +48,9 @@ def channel_names(folder: Path) -> tuple[str, ...]:
     path = folder / "dataset.json"
     names = read_json(path).get("channel_names")
     if not isinstance(names, dict) or set(names) != {str(i) for i in range(len(names))}:
-        raise ModelError(f'{path}: found channel_names {names!r}, expected {{"0": "CT", "1": "PET"}} or alike')
+        raise ModelError(
+            f'{path}: found channel_names {names!r}, expected {{"0": "CT", "1": "PET"}} or alike'
+        )
     return tuple(str(names[str(i)]) for i in range(len(names)))
 
 
@@ -57,7 +59,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: not found; --checkpoint takes the folder that nnU-Net trained into") from error
+        raise ModelError(
+            f"{path}: not found; --checkpoint takes the folder that nnU-Net trained into"
+        ) from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read as JSON ({error}); copy it again") from error
     if not isinstance(document, dict):
@@ -104,10 +108,14 @@ def _plans(document: Mapping[str, Any], configuration: Mapping[str, Any], names:
     if len(patch) != 3 or len(spacing) != 3:
         raise _UnsupportedError(f"found patch_size {patch}, expected a 3D configuration")
     if configuration.get("previous_stage"):
-        raise _UnsupportedError(f"found previous_stage {configuration['previous_stage']!r}; cascades are not supported")
+        raise _UnsupportedError(
+            f"found previous_stage {configuration['previous_stage']!r}; cascades are not supported"
+        )
     preprocessor = configuration.get("preprocessor_name", "DefaultPreprocessor")
     if preprocessor not in PREPROCESSORS:
-        raise _UnsupportedError(f"found preprocessor_name {preprocessor!r}, supported are {sorted(PREPROCESSORS)}")
+        raise _UnsupportedError(
+            f"found preprocessor_name {preprocessor!r}, supported are {sorted(PREPROCESSORS)}"
+        )
     return Plans(
         generation=2,
         patch=(int(patch[0]), int(patch[1]), int(patch[2])),

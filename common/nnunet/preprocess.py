@@ -46,8 +46,11 @@ def nonzero_region(images: Sequence[NDArray[np.float32]]) -> Crop:
     nonzero = np.zeros(images[0].shape, bool)
     for image in images:
         nonzero |= image != 0
-    a, b, c = (_extent(nonzero.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3))
-    return a, b, c
+    return (
+        _extent(np.flatnonzero(nonzero.any(axis=(1, 2)))),
+        _extent(np.flatnonzero(nonzero.any(axis=(0, 2)))),
+        _extent(np.flatnonzero(nonzero.any(axis=(0, 1)))),
+    )
 
 
 def filled_mask(images: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
@@ -58,8 +61,7 @@ def filled_mask(images: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
     return np.asarray(labels != labels[0, 0, 0])[1:-1, 1:-1, 1:-1]
 
 
-def _extent(occupied: NDArray[np.bool_]) -> slice:
-    indices = np.flatnonzero(occupied)
+def _extent(indices: NDArray[np.intp]) -> slice:
     if indices.size == 0:
         raise InputError("every voxel of every image is zero; expected a PET/CT of a patient")
     return slice(int(indices[0]), int(indices[-1]) + 1)

@@ -25,9 +25,7 @@ Spacing = tuple[float, float, float]
 
 def resampled_shape(shape: Shape, spacing: Spacing, new_spacing: Spacing) -> Shape:
     """Voxels per axis after going from one spacing (mm) to another."""
-    a, b, c = (
-        round(old / new * size) for old, new, size in zip(spacing, new_spacing, shape, strict=True)
-    )
+    a, b, c = (round(old / new * size) for old, new, size in zip(spacing, new_spacing, shape, strict=True))
     return a, b, c
 
 
@@ -69,8 +67,9 @@ def resample(
     in_plane = [a for a in range(3) if a != axis]
     result = reduce(lambda v, a: _along(v, a, shape[a], how.order), in_plane, volume)
     if result is not volume:
-        extremes = {"axis": tuple(in_plane), "keepdims": True}
-        np.clip(result, volume.min(**extremes), volume.max(**extremes), out=result)
+        lowest = volume.min(axis=tuple(in_plane), keepdims=True)
+        highest = volume.max(axis=tuple(in_plane), keepdims=True)
+        np.clip(result, lowest, highest, out=result)
     return _along(result, axis, shape[axis], how.order_z)
 
 

@@ -1,0 +1,152 @@
+"""The `petct` command.
+
+Exit codes: 0 done; 2 the input is wrong; 3 the model is wrong; 4 the machine could not; 1 is a bug.
+A failure is one line on stderr; only a bug shows a traceback.
+"""
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from common import algorithms
+from common.errors import MachineError, PetctError
+from common.inference.options import ENGINES, PRECISIONS, Options
+from common.memory import peak_memory
+
+logger = logging.getLogger("petct")
+
+MIB = 2**20
+
+Command = Callable[[argparse.Namespace], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parsed = parser().parse_args(arguments)
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, force=True
+    )
+    command: Command = parsed.command
+    try:
+        command(parsed)
+    except PetctError as error:
+        return _fail(error)
+    except MemoryError as error:
+        return _fail(MachineError(f"memory ran out ({error}); use a machine with more"))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    root = argparse.ArgumentParser(prog="petct", description="PET/CT segmentation for Grand Challenge.")
+    commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = _command(commands, "run", _run, "segment one case as the platform lays it out")
+    _algorithm(run)
+    _folders(run, input=Path("/input"), output=Path("/output"), model=Path("/opt/ml/model"))
+    run.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (default: the fastest)")
+    run.add_argument("--precision", choices=PRECISIONS, default="float32", help="(default: %(default)s)")
+    run.add_argument(
+        "--time-limit", type=_seconds, metavar="S", help="run fewer folds and mirrorings if that is needed"
+    )
+
+    export = _command(commands, "export", _export, "make a model folder from a training checkpoint")
+    _algorithm(export)
+    export.add_argument("--checkpoint", type=Path, required=True, help="folder as training left it")
+    export.add_argument("--model", type=Path, required=True, help="model folder to write")
+    export.add_argument(
+        "--folds", type=lambda text: text.split(","), metavar="0,1", help="folds to use (default: all found)"
+    )
+
+    check = _command(commands, "check", _check, "check an output folder as the platform does")
+    _algorithm(check)
+    _folders(check, input=Path("/input"), output=Path("/output"))
+
+    evaluate = _command(commands, "evaluate", _evaluate, "compare masks with truths")
+    evaluate.add_argument("--truth", type=Path, required=True, help="folder of true masks")
+    evaluate.add_argument("--prediction", type=Path, required=True, help="folder of masks of the same names")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
+
+    phantom = _command(commands, "phantom", _phantom, "make a synthetic PET/CT case")
+    phantom.add_argument("--output", type=Path, required=True, help="folder to write")
+    phantom.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    phantom.add_argument("--shape", type=int, nargs=3, metavar=("Z", "Y", "X"), help="voxels")
+    phantom.add_argument("--spacing", type=float, nargs=3, metavar=("Z", "Y", "X"), help="voxel edges, in mm")
+    return root
+
+
+def _command(commands: Any, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    added.set_defaults(command=command)
+    return added
+
+
+def _algorithm(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("algorithm", choices=algorithms.names(), metavar="ALGORITHM", help="%(choices)s")
+
+
+def _folders(parser: argparse.ArgumentParser, **defaults: Path) -> None:
+    for name, default in defaults.items():
+        parser.add_argument(
+            f"--{name}", type=Path, default=default, metavar="DIR", help="(default: %(default)s)"
+        )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
+    return seconds
+
+
+def _fail(error: PetctError) -> int:
+    # The platform shows its user the last line of stderr.
+    sys.stderr.write(f"error: {error}\n")
+    return error.exit_code
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from common.run import run
+
+    start = time.monotonic()
+    limit: float | None = arguments.time_limit
+    options = Options(arguments.engine, arguments.precision, None if limit is None else start + limit)
+    path = run(arguments.algorithm, arguments.input, arguments.output, arguments.model, options)
+    logger.info("done: %.1f s, peak memory %d MiB, %s", time.monotonic() - start, peak_memory() // MIB, path)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    network = algorithms.module(arguments.algorithm, "network")
+    network.export(arguments.checkpoint, arguments.model, arguments.folds)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from common.grandchallenge.check import check_output
+    from common.grandchallenge.interface import Interface
+
+    interface = Interface.load(algorithms.interface_path(arguments.algorithm))
+    logger.info("the platform takes %s", check_output(arguments.input, arguments.output, interface))
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from common.evaluate import evaluate, table, write_json
+
+    results = evaluate(arguments.truth, arguments.prediction)
+    sys.stdout.write(table(results))
+    if arguments.json:
+        write_json(results, arguments.json)
+
+
+def _phantom(arguments: argparse.Namespace) -> None:
+    from common.phantom.phantom import make_phantom, write_phantom
+
+    given = {name: tuple(value) for name in ("shape", "spacing") if (value := getattr(arguments, name))}
+    write_phantom(make_phantom(arguments.seed, **given), arguments.output)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Which folds and mirrorings every tile goes through: all, or as many as the time allows."""
+
+import logging
+from dataclasses import dataclass
+from itertools import combinations
+
+from common.errors import MachineError
+
+logger = logging.getLogger(__name__)
+
+Mirroring = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The runs of the network that are averaged for one tile."""
+
+    folds: int
+    mirrorings: tuple[Mirroring, ...]
+    """Tile axes (0, 1, 2) that are flipped together, one tuple per run; the unflipped comes first."""
+
+    @classmethod
+    def of(cls, folds: int, axes: tuple[int, ...]) -> "Passes":
+        """Every fold with every subset of the mirror axes."""
+        subsets = (subset for size in range(len(axes) + 1) for subset in combinations(axes, size))
+        return cls(folds, tuple(subsets))
+
+    def __len__(self) -> int:
+        return self.folds * len(self.mirrorings)
+
+
+def within_time(folds: int, axes: tuple[int, ...], per_pass: float, left: float) -> Passes:
+    """As many passes as fit into the seconds that are left; one pass over all tiles takes `per_pass`.
+
+    Of as many passes, those with more folds are taken; mirror axes are given up from the last.
+    Raises `MachineError` when not even one pass fits.
+    """
+    choices = [Passes.of(some, axes[:kept]) for some in range(1, folds + 1) for kept in range(len(axes) + 1)]
+    fitting = [passes for passes in choices if len(passes) * per_pass <= left]
+    if not fitting:
+        raise MachineError(
+            f"one pass over all tiles takes about {per_pass:.0f} s, {max(0.0, left):.0f} s are left of "
+            "the time limit; use a faster machine or a longer --time-limit"
+        )
+    best = max(fitting, key=lambda passes: (len(passes), passes.folds))
+    if len(best) < len(choices[-1]):
+        logger.warning(
+            "the time limit allows %d of %d folds with %d of %d mirrorings",
+            best.folds,
+            folds,
+            len(best.mirrorings),
+            len(choices[-1].mirrorings),
+        )
+    return best

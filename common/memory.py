@@ -1,0 +1,72 @@
+"""How much memory is left, asked before a long computation instead of being killed in it."""
+
+import logging
+import resource
+from pathlib import Path
+
+from common.errors import MachineError
+
+logger = logging.getLogger(__name__)
+
+GIB = 2**30
+
+
+def require_memory(needed: int, purpose: str) -> None:
+    """Raise `MachineError` when fewer than `needed` bytes are left for `purpose`."""
+    left = available_memory()
+    logger.info("%s needs about %.2f GiB of memory, %.2f GiB are free", purpose, needed / GIB, left / GIB)
+    if needed > left:
+        raise MachineError(
+            f"{purpose} needs about {needed / GIB:.2f} GiB of memory, {left / GIB:.2f} GiB are free; use a "
+            "machine, or a memory limit of the container, that much larger"
+        )
+
+
+def available_memory() -> int:
+    """Bytes this process can still get: the tightest of machine, container and process limits."""
+    limits = [_machine(), _container(), _process()]
+    return max(0, min(limit for limit in limits if limit is not None))
+
+
+def peak_memory() -> int:
+    """Bytes this process has held at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _machine() -> int | None:
+    return _field(Path("/proc/meminfo"), "MemAvailable")
+
+
+def _container() -> int | None:
+    """What the control group allows beyond what it holds, not counting file caches it would drop."""
+    for limit, usage, cache in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        root = Path("/sys/fs/cgroup")
+        try:
+            allowed, used = (root / limit).read_text().strip(), int((root / usage).read_text())
+        except (OSError, ValueError):
+            continue
+        if allowed == "max":
+            return None
+        statistics = (root / usage).with_name("memory.stat").read_text().split()
+        return int(allowed) - used + int(statistics[statistics.index(cache) + 1])
+    return None
+
+
+def _process() -> int | None:
+    """What `RLIMIT_DATA`, which the platform sets, leaves beyond the present data segment."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    return limit - (_field(Path("/proc/self/status"), "VmData") or 0)
+
+
+def _field(path: Path, name: str) -> int | None:
+    """A field given in kB, in bytes."""
+    for line in path.read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key == name:
+            return int(value.split()[0]) * 1024
+    return None
