@@ -62,6 +62,14 @@ class Network:
     tile_memory: int
     """Bytes that one tile of one fold takes, measured with the default CPU engine."""
     plans: Plans | None = None
+    """`None` for a network outside nnU-Net's recipe."""
+
+    @property
+    def nnunet_plans(self) -> Plans:
+        """The plans of a network that nnU-Net's recipe prepares; `ModelError` if there are none."""
+        if self.plans is None:
+            raise ModelError(f"model.json: network {self.name} has no plans; export the checkpoint again")
+        return self.plans
 
 
 @dataclass(frozen=True)

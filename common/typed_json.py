@@ -91,4 +91,6 @@ def _number(value: object, where: str) -> float:
 
 def _mismatch(value: object, expected: str, where: str) -> ValueError:
     found = repr(value)
-    return ValueError(f"{where}: found {found if len(found) <= 40 else found[:40] + '…'}, expected {expected}")
+    return ValueError(
+        f"{where}: found {found if len(found) <= 40 else found[:40] + '…'}, expected {expected}"
+    )

@@ -38,7 +38,7 @@ def run_once(path: Path, tile_shape: Sequence[int]) -> int:
 
 
 def _status(field: str) -> int:
-    """A memory size of this process; `VmHWM` is this program's own peak, not one taken over from its parent."""
+    """A size of this process in bytes, not one taken over from its parent as `ru_maxrss` is."""
     for line in Path("/proc/self/status").read_text().splitlines():
         key, _, value = line.partition(":")
         if key == field:

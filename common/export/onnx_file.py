@@ -1,0 +1,58 @@
+"""A torch network as an ONNX file that every engine takes."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
+from common.errors import MachineError, ModelError
+
+OPSET = 18
+MAX_BYTES = 2**31 - 1
+"""Protocol buffers end there, and so do ONNX files without external data."""
+
+
+def write_onnx(network: torch.nn.Module, path: Path, tile_shape: Sequence[int]) -> None:
+    """Write `network`, float32 and set to inference, for tiles of one fixed shape (C, [Z,] Y, X).
+
+    The file has one input `tiles` (1, C, [Z,] Y, X) and one output `logits`, standard operators of
+    opset 18, and holds its weights. The same network gives the same bytes. Nothing is computed: memory
+    grows with the weights, not with the tile. Raises `ModelError` for a network above 2 GB.
+    """
+    size = sum(tensor.nbytes for tensor in network.state_dict().values())
+    if size > MAX_BYTES:
+        raise ModelError(f"{path}: the network has {size} bytes of weights, an ONNX file holds {MAX_BYTES}")
+    with _quiet():
+        program = torch.onnx.export(
+            network,
+            (torch.zeros(1, *tile_shape),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["tiles"],
+            output_names=["logits"],
+            verbose=False,
+        )
+        # The exporter notes where in its source, and in this machine's folders, each node comes from.
+        ClearMetadataAndDocStringPass()(program.model)
+        try:
+            program.save(path, external_data=False)
+        except OSError as error:
+            raise MachineError(f"{path}: cannot be written ({error.strerror}); free some space") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's own warnings say nothing about the network."""
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        exporter.setLevel(level)

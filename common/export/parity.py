@@ -1,0 +1,39 @@
+"""How far the exported network's logits are from the trained network's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from common.errors import ModelError
+from common.inference.engine import make_engine
+from common.model_folder import Parity
+
+TOLERANCE = 1e-3
+"""Largest difference allowed, as a share of the logits' standard deviation."""
+SEED = 0
+
+
+def measure_parity(network: torch.nn.Module, path: Path, tile_shape: Sequence[int]) -> Parity:
+    """Compare torch with ONNX Runtime's CPU provider on a random tile and on the mirrored one.
+
+    `tile_shape` is (C, [Z,] Y, X); mirroring is along every spatial axis. Raises `ModelError` for a
+    difference above `TOLERANCE`.
+    """
+    engine = make_engine(path, engine="cpu")
+    tile = np.random.default_rng(SEED).standard_normal((1, *tile_shape), np.float32)
+    mirrored = np.ascontiguousarray(np.flip(tile, axis=tuple(range(2, tile.ndim))))
+    differences, spreads = [], []
+    for tiles in (tile, mirrored):
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(tiles)).numpy()
+        differences.append(np.abs(engine.run(tiles) - expected).max())
+        spreads.append(expected.std())
+    parity = Parity(max_difference=float(np.max(differences)), spread=float(np.min(spreads)))
+    if not parity.max_difference <= TOLERANCE * parity.spread:
+        raise ModelError(
+            f"{path.name}: ONNX Runtime's logits differ from torch's by {parity.max_difference:.2e}, expected "
+            f"at most {TOLERANCE:g} of their spread {parity.spread:.2e}; look for weights that are not finite"
+        )
+    return parity

@@ -1,0 +1,53 @@
+"""Reading a torch file from a stranger: tensors, plain containers and NumPy numbers, nothing that runs."""
+
+import pickle
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy._core.multiarray import scalar
+
+from common.errors import ModelError
+
+# nnU-Net logs its losses and Dice values as NumPy numbers. NumPy 1 wrote them under another name.
+NUMPY_NUMBERS = [
+    (scalar, "numpy._core.multiarray.scalar"),
+    (scalar, "numpy.core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in (np.float16, np.float32, np.float64, np.int64, np.bool_)),
+]
+
+# What a pickle that is cut short, altered or made to mislead raises, besides what torch refuses itself.
+DAMAGED = (RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
+
+
+def load_safely(path: Path) -> object:
+    """What `torch.save` wrote to `path`, with tensors on the CPU, mapped from the file where it allows that.
+
+    Raises `ModelError` for a file that is missing, damaged, or names a type outside torch's safe ones
+    and NumPy's numbers; nothing of such a file is run.
+    """
+    try:
+        with torch.serialization.safe_globals(NUMPY_NUMBERS):
+            mappable = zipfile.is_zipfile(path)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file, expected a checkpoint; check --checkpoint") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path}: found {_refused(error)}, expected tensors and plain numbers only; "
+            f"use a checkpoint as training left it"
+        ) from error
+    except DAMAGED as error:
+        raise ModelError(
+            f"{path}: damaged or no torch checkpoint ({type(error).__name__}); copy it again"
+        ) from error
+
+
+def _refused(error: pickle.UnpicklingError) -> str:
+    name = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f"the type {name[1]}" if name else "a pickle that is not allowed"
