@@ -1,0 +1,115 @@
+"""A synthetic whole-body PET/CT case, drawn from a seed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.grandchallenge.case import Click
+from common.grandchallenge.geometry import Geometry
+from common.phantom.anatomy import draw_tissues
+from common.phantom.foci import INFLAMMATION, LESION, draw_foci
+from common.phantom.sampling import Sampling
+from common.phantom.scanner import scan
+from common.phantom.shapes import Point
+from common.phantom.tissue import Tissue
+from common.phantom.variation import Variation
+
+DEFAULT_SHAPE = (240, 96, 128)
+DEFAULT_SPACING = (4.0, 4.0, 4.0)
+MIDDLE_OF_BODY = (400.0, 0.0, 0.0)
+"""The point (z, y, x) in mm on which the field of view is centred."""
+MOST_LESIONS = 8
+INFLAMED = 0.35
+"""Share of patients with inflamed foci."""
+HOT_ORGANS = ("bladder", "brain", "renal pelvis", "heart")
+"""Organs that a reader marks as background."""
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A PET/CT case whose lesions are known; arrays are (z, y, x)."""
+
+    ct: NDArray[np.float32]
+    """HU."""
+    pet: NDArray[np.float32]
+    """SUV."""
+    truth: NDArray[np.uint8]
+    """1 in lesions; inflamed foci, which look the same, are 0."""
+    clicks: tuple[Click, ...]
+    """`tumor` in the middle of every lesion, `background` in inflamed foci and hot organs."""
+    geometry: Geometry
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A body, before any scan."""
+
+    stature: Point
+    """Size relative to the usual body, (z, y, x)."""
+    tissues: list[Tissue]
+    foci: list[Tissue]
+
+
+def make_phantom(
+    seed: int,
+    shape: tuple[int, int, int] = DEFAULT_SHAPE,
+    spacing: tuple[float, float, float] = DEFAULT_SPACING,
+    lesions: int | None = None,
+) -> Phantom:
+    """Scan one patient on one grid; the same seed is the same patient on every grid.
+
+    `shape` and `spacing` (mm) are (z, y, x). The field of view is centred on the body and may cut it. Without
+    `lesions` there are 1 to 8; with 0 the patient is healthy. A tight body leaves room for fewer than asked.
+    """
+    for_body, for_scan = np.random.default_rng(seed).spawn(2)
+    patient = draw_patient(for_body, lesions)
+    geometry = _field_of_view(shape, spacing)
+    sampling = Sampling(shape, geometry.origin[::-1], spacing, patient.stature)
+    ct, pet = scan([*patient.tissues, *patient.foci], sampling, for_scan)
+    truth = _truth(patient, sampling)
+    return Phantom(ct, pet, truth, _clicks(patient, sampling, truth), geometry)
+
+
+def draw_patient(rng: np.random.Generator, lesions: int | None = None) -> Patient:
+    """Draw a body with its organs and foci."""
+    vary = Variation(rng)
+    height, girth = vary.about(1.0, 0.03), vary.between(0.94, 1.08)
+    tissues = draw_tissues(vary)
+    if lesions is None:
+        lesions = int(rng.integers(1, MOST_LESIONS + 1))
+    inflammations = int(rng.integers(1, 3)) if vary.happens(INFLAMED) else 0
+    return Patient((height, girth, girth), tissues, draw_foci(vary, tissues, lesions, inflammations))
+
+
+def _field_of_view(shape: tuple[int, int, int], spacing: Point) -> Geometry:
+    z, y, x = shape
+    corner = [
+        middle - step * (size - 1) / 2
+        for middle, step, size in zip(MIDDLE_OF_BODY, spacing, shape, strict=True)
+    ]
+    return Geometry(
+        size=(x, y, z),
+        spacing=(spacing[2], spacing[1], spacing[0]),
+        origin=(corner[2], corner[1], corner[0]),
+        direction=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
+    )
+
+
+def _truth(patient: Patient, sampling: Sampling) -> NDArray[np.uint8]:
+    truth = np.zeros(sampling.shape, np.uint8)
+    for lesion in (focus for focus in patient.foci if focus.name == LESION):
+        for box, distance in sampling.distances(lesion.shape):
+            truth[box] |= distance < 0
+    return truth
+
+
+def _clicks(patient: Patient, sampling: Sampling, truth: NDArray[np.uint8]) -> tuple[Click, ...]:
+    clicks = []
+    for tissue in [*patient.foci, *patient.tissues]:
+        if tissue.name in (LESION, INFLAMMATION, *HOT_ORGANS):
+            voxel = sampling.deepest_voxel(tissue.shape)
+            if voxel is not None and bool(truth[voxel]) == (tissue.name == LESION):
+                point = (float(voxel[2]), float(voxel[1]), float(voxel[0]))
+                clicks.append(Click(point, "tumor" if tissue.name == LESION else "background"))
+    return tuple(clicks)
