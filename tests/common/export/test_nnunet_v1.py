@@ -11,16 +11,16 @@ import torch
 from common.errors import ModelError
 from common.export.nnunet_v1 import GenericUNet, load_unet
 from common.nnunet.plans_v1 import read_unet
-from tests import golden_cases
+from tests import golden_data
 
-MAKE = read_unet(golden_cases.GOLDEN / "nnunet_v1" / "model")
+MAKE = read_unet(golden_data.GOLDEN / "nnunet_v1" / "model")
 
 Write = Callable[..., Path]
 
 
 @pytest.fixture
 def weights() -> dict[str, torch.Tensor]:
-    return golden_cases.weights("nnunet_v1/layout.json", "fold_0/")
+    return golden_data.weights("nnunet_v1/layout.json", "fold_0/")
 
 
 @pytest.fixture
