@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
@@ -12,6 +13,7 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from common.errors import MachineError, ModelError
 
 OPSET = 18
+CHATTY = ("torch.onnx", "onnx_ir", "onnxscript")
 MAX_BYTES = 2**31 - 1
 """Protocol buffers end there, and so do ONNX files without external data."""
 
@@ -27,7 +29,7 @@ def write_onnx(network: torch.nn.Module, path: Path, tile_shape: Sequence[int]) 
     if size > MAX_BYTES:
         raise ModelError(f"{path}: the network has {size} bytes of weights, an ONNX file holds {MAX_BYTES}")
     with _quiet():
-        program = torch.onnx.export(
+        exported = torch.onnx.export(
             network,
             (torch.zeros(1, *tile_shape),),
             dynamo=True,
@@ -36,6 +38,7 @@ def write_onnx(network: torch.nn.Module, path: Path, tile_shape: Sequence[int]) 
             output_names=["logits"],
             verbose=False,
         )
+        program = cast(torch.onnx.ONNXProgram, exported)
         # The exporter notes where in its source, and in this machine's folders, each node comes from.
         ClearMetadataAndDocStringPass()(program.model)
         try:
@@ -47,12 +50,13 @@ def write_onnx(network: torch.nn.Module, path: Path, tile_shape: Sequence[int]) 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter's own warnings say nothing about the network."""
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)
+    levels = {name: logging.getLogger(name).level for name in CHATTY}
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        exporter.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -33,7 +33,7 @@ def measure_parity(network: torch.nn.Module, path: Path, tile_shape: Sequence[in
     parity = Parity(max_difference=float(np.max(differences)), spread=float(np.min(spreads)))
     if not parity.max_difference <= TOLERANCE * parity.spread:
         raise ModelError(
-            f"{path.name}: ONNX Runtime's logits differ from torch's by {parity.max_difference:.2e}, expected "
-            f"at most {TOLERANCE:g} of their spread {parity.spread:.2e}; look for weights that are not finite"
+            f"{path.name}: ONNX Runtime's logits differ from torch's by {parity.max_difference:.2e}, "
+            f"expected at most {TOLERANCE:g} of their spread {parity.spread:.2e}; are all weights finite?"
         )
     return parity

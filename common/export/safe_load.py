@@ -3,7 +3,9 @@
 import pickle
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from numpy._core.multiarray import scalar
 from common.errors import ModelError
 
 # nnU-Net logs its losses and Dice values as NumPy numbers. NumPy 1 wrote them under another name.
-NUMPY_NUMBERS = [
+NUMPY_NUMBERS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (scalar, "numpy._core.multiarray.scalar"),
     (scalar, "numpy.core.multiarray.scalar"),
     np.dtype,

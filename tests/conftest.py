@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+
+from containers.autopet_interactive import network
+from tests.golden_cases import write_autopet_checkpoint
+
+
+@pytest.fixture(scope="session")
+def golden_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The golden autoPET-interactive case as a folder that nnU-Net v2 trained; not to be changed."""
+    return write_autopet_checkpoint(tmp_path_factory.mktemp("golden") / "checkpoint")
+
+
+@pytest.fixture(scope="session")
+def golden_model(golden_checkpoint: Path) -> Path:
+    """The model folder exported from `golden_checkpoint`; not to be changed."""
+    folder = golden_checkpoint.parent / "model"
+    network.export(golden_checkpoint, folder)
+    return folder
