@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from common.grandchallenge.geometry import Geometry
 
+ClickName = Literal["tumor", "background"]
+
 
 @dataclass(frozen=True)
 class Click:
@@ -15,7 +17,7 @@ class Click:
 
     point: tuple[float, float, float]
     """Voxel indices (x, y, z) on the reference image."""
-    name: Literal["tumor", "background"]
+    name: ClickName
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,83 @@
+"""One image of a case: found in its socket's folder, read, and refused when no network could use it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import InputError
+from common.grandchallenge import metaimage, nifti
+from common.grandchallenge.geometry import Geometry
+
+SUFFIXES = (".mha", ".nii.gz")
+
+
+@dataclass(frozen=True)
+class Image:
+    """Voxels in the patient."""
+
+    voxels: NDArray[np.float32]
+    """(z, y, x), finite, C-contiguous."""
+    geometry: Geometry
+
+
+def find_image(folder: Path) -> Path:
+    """The one image in a socket's folder; raises `InputError` when there is none, or more than one."""
+    try:
+        names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; expected a folder with one .mha image") from error
+    images = [name for name in names if name.endswith(SUFFIXES)]
+    if len(images) != 1:
+        found = ", ".join(names[:3]) + (", …" if len(names) > 3 else "") or "nothing"
+        raise InputError(f"{folder}: {len(images)} images (found {found}), expected exactly one .mha file")
+    return folder / images[0]
+
+
+def image_stem(path: Path) -> str:
+    """An image's file name without its extension."""
+    suffix = next(suffix for suffix in SUFFIXES if path.name.endswith(suffix))
+    return path.name.removesuffix(suffix)
+
+
+def read_geometry(path: Path) -> Geometry:
+    """Read where an image's voxels lie, and nothing else; raises `InputError` when that makes no sense."""
+    geometry = metaimage.read_header(path).geometry if _is_metaimage(path) else nifti.read_geometry(path)
+    _check_geometry(path, geometry)
+    return geometry
+
+
+def read_image(path: Path) -> Image:
+    """Read an image.
+
+    Raises `InputError` when the file is damaged, or the image not three-dimensional, empty, a single slice,
+    or not finite everywhere; `MachineError` when memory runs out.
+    """
+    geometry = read_geometry(path)
+    if _is_metaimage(path):
+        voxels = metaimage.read_voxels(path, metaimage.read_header(path))
+    else:
+        voxels = nifti.read_voxels(path)
+    if not np.isfinite((voxels.min(), voxels.max())).all():
+        raise InputError(f"{path}: holds NaN or infinite voxels, expected numbers; export the image again")
+    return Image(voxels, geometry)
+
+
+def _is_metaimage(path: Path) -> bool:
+    return path.name.endswith(".mha")
+
+
+def _check_geometry(path: Path, geometry: Geometry) -> None:
+    size = " × ".join(map(str, geometry.size))
+    if min(geometry.size) < 1:
+        raise InputError(f"{path}: an empty volume of {size} voxels, expected a 3D image")
+    if min(geometry.size) == 1:
+        raise InputError(f"{path}: one slice ({size} voxels), expected a 3D image; upload the whole series")
+    if not np.isfinite((*geometry.spacing, *geometry.origin)).all() or min(geometry.spacing) <= 0:
+        raise InputError(
+            f"{path}: spacing {geometry.spacing}, origin {geometry.origin}, expected millimetres"
+        )
+    axes = np.reshape(geometry.direction, (3, 3))
+    if not np.allclose(axes @ axes.T, np.eye(3), atol=0.01):
+        raise InputError(f"{path}: direction {geometry.direction}, expected three perpendicular unit vectors")

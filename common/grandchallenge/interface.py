@@ -1,0 +1,88 @@
+"""What an algorithm takes and gives: its sockets, as `interface.json` beside it declares them."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from common.typed_json import decode
+
+Kind = Literal["image", "multiple-points", "segmentation"]
+
+
+@dataclass(frozen=True)
+class Socket:
+    """One input or output, and where it lies under `/input` or `/output`.
+
+    Raises `ValueError` when built from something the platform would not take as a socket.
+    """
+
+    slug: str
+    kind: Kind
+    relative_path: str
+    """A folder that holds one file for images and segmentations, a JSON file for points."""
+    reference: bool = False
+    """This image's grid is the case's grid; exactly one input image has it."""
+    optional: bool = False
+    """The case may come without it; only for points."""
+    outside: float = 0.0
+    """Value where the image does not reach on the case's grid, in the image's own unit (HU, SUV)."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.slug):
+            raise ValueError(f"socket slug {self.slug!r}: expected lower-case words joined by '-'")
+        if not is_relative_path(self.relative_path):
+            raise ValueError(f"socket {self.slug!r}: {self.relative_path!r} is not a path inside a folder")
+        if self.relative_path.startswith("images/") == (self.kind == "multiple-points"):
+            raise ValueError(f"socket {self.slug!r}: images, and only they, lie under 'images/'")
+        if self.reference and self.kind != "image":
+            raise ValueError(f"socket {self.slug!r}: only an image can be the reference")
+        if self.optional and self.kind != "multiple-points":
+            raise ValueError(f"socket {self.slug!r}: only points can be optional")
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An algorithm's inputs and its one output; raises `ValueError` when they do not make sense."""
+
+    title: str
+    inputs: tuple[Socket, ...]
+    outputs: tuple[Socket, ...]
+
+    def __post_init__(self) -> None:
+        slugs = [socket.slug for socket in (*self.inputs, *self.outputs)]
+        if len(set(slugs)) < len(slugs):
+            raise ValueError(f"sockets {', '.join(slugs)}: a slug occurs twice")
+        if any(socket.kind == "segmentation" for socket in self.inputs):
+            raise ValueError("an input is an image or points, not a segmentation")
+        if sum(socket.reference for socket in self.inputs) != 1:
+            raise ValueError("exactly one input image must be the reference")
+        if [socket.kind for socket in self.outputs] != ["segmentation"]:
+            raise ValueError("exactly one output, a segmentation, is expected")
+
+    @classmethod
+    def load(cls, path: Path) -> "Interface":
+        """Read an `interface.json`; `ValueError` names what is wrong with it."""
+        try:
+            return decode(cls, json.loads(path.read_text(encoding="utf-8")), "interface")
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    @property
+    def reference(self) -> Socket:
+        """The input image whose grid the mask takes over."""
+        return next(socket for socket in self.inputs if socket.reference)
+
+    @property
+    def mask(self) -> Socket:
+        """The output."""
+        return self.outputs[0]
+
+
+def is_relative_path(path: object) -> bool:
+    """Whether a value is a normalised POSIX path that stays inside the folder it is relative to."""
+    if not isinstance(path, str) or not path.isprintable():
+        return False
+    parts = PurePosixPath(path).parts
+    return bool(parts) and ".." not in parts and "/".join(parts) == path

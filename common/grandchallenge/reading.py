@@ -1,0 +1,78 @@
+"""A case as the platform lays it out under `/input`."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from common.errors import InputError
+from common.grandchallenge.case import Case, Click
+from common.grandchallenge.clicks import read_clicks
+from common.grandchallenge.geometry import Geometry
+from common.grandchallenge.grid import overlap, resample, same_grid
+from common.grandchallenge.images import Image, find_image, image_stem, read_image
+from common.grandchallenge.inputs_json import sockets_of_case
+from common.grandchallenge.interface import Interface, Socket
+from common.grandchallenge.itk import enough_memory_to
+
+logger = logging.getLogger(__name__)
+
+
+def read_case(input_dir: Path, interface: Interface) -> Case:
+    """Read the images, all on the reference image's grid, and the clicks.
+
+    Raises `InputError` naming the first file that is missing or wrong, `MachineError` when memory runs out.
+    """
+    sockets = sockets_of_case(input_dir, interface)
+    image_sockets = {socket.slug: socket for socket in sockets if socket.kind == "image"}
+    clicks = _read_clicks(input_dir, [socket for socket in sockets if socket.kind == "multiple-points"])
+    paths = {slug: find_image(input_dir / socket.relative_path) for slug, socket in image_sockets.items()}
+    with ThreadPoolExecutor(len(paths)) as threads:
+        images = dict(zip(paths, threads.map(read_image, paths.values()), strict=True))
+    grid = images[interface.reference.slug].geometry
+    return Case(
+        images={
+            slug: _place(images.pop(slug), socket, paths[slug], grid).voxels
+            for slug, socket in image_sockets.items()
+        },
+        geometry=grid,
+        stem=image_stem(paths[interface.reference.slug]),
+        clicks=clicks,
+    )
+
+
+def _place(image: Image, socket: Socket, path: Path, grid: Geometry) -> Image:
+    if same_grid(grid, image.geometry):
+        return image
+    if not overlap(grid, image.geometry):
+        raise InputError(
+            f"{path}: does not overlap the reference image ({_describe(image.geometry)}; "
+            f"reference: {_describe(grid)}); upload images of one patient and session"
+        )
+    logger.warning(
+        "%s: resampled onto the reference image's grid, %g where it does not reach (%s; reference: %s)",
+        path,
+        socket.outside,
+        _describe(image.geometry),
+        _describe(grid),
+    )
+    with enough_memory_to(f"resample {path}"):
+        return resample(image, grid, socket.outside)
+
+
+def _read_clicks(input_dir: Path, sockets: Sequence[Socket]) -> tuple[Click, ...]:
+    clicks: list[Click] = []
+    for socket in sockets:
+        path = input_dir / socket.relative_path
+        if path.exists():
+            clicks += read_clicks(path)
+        elif socket.optional:
+            logger.warning("%s: no such file, taken as no clicks", path)
+        else:
+            raise InputError(f"{path}: no such file; give the case its {socket.slug!r}")
+    return tuple(clicks)
+
+
+def _describe(grid: Geometry) -> str:
+    size, spacing = (" × ".join(f"{value:.4g}" for value in values) for values in (grid.size, grid.spacing))
+    return f"{size} voxels of {spacing} mm from {', '.join(f'{value:.4g}' for value in grid.origin)} mm"
