@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
 
     phantom = _command(commands, "phantom", _phantom, "make a synthetic PET/CT case")
-    phantom.add_argument("--output", type=Path, required=True, help="folder to write")
+    phantom.add_argument("--output", type=Path, required=True, help="folder for input/ and truth/")
     phantom.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     phantom.add_argument("--shape", type=int, nargs=3, metavar=("Z", "Y", "X"), help="voxels")
     phantom.add_argument("--spacing", type=float, nargs=3, metavar=("Z", "Y", "X"), help="voxel edges, in mm")
@@ -142,10 +142,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _phantom(arguments: argparse.Namespace) -> None:
-    from common.phantom.phantom import make_phantom, write_phantom
+    from common.phantom.phantom import make_phantom
+    from common.phantom.writing import write_phantom
 
     given = {name: tuple(value) for name in ("shape", "spacing") if (value := getattr(arguments, name))}
-    write_phantom(make_phantom(arguments.seed, **given), arguments.output)
+    folder: Path = arguments.output
+    phantom = make_phantom(arguments.seed, **given)
+    write_phantom(phantom, folder / "input", folder / "truth" / f"phantom_{arguments.seed}.mha")
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ def read_plans(folder: Path, configuration: str) -> Plans:
     2D and cascaded configurations, unknown preprocessors, normalisations or resamplers.
     """
     path = folder / "plans.json"
+    document = read_json(path)
     channels = channel_names(folder)
     with _explained(path, configuration):
-        document = read_json(path)
         return _plans(document, _resolve(document["configurations"], configuration), channels)
 
 
