@@ -1,50 +1,48 @@
-"""The golden cases' checkpoints, as the original trainings would have left them."""
+"""The golden autoPET-interactive case as a folder that nnU-Net v2 trained."""
 
 import json
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from tests.golden import synth
+from tests.golden_data import document, weights
 
-GOLDEN = Path(__file__).parent / "golden"
+CASE = "autopet_interactive"
 
 
 def write_autopet_checkpoint(folder: Path) -> Path:
-    """Write `autopet_interactive`'s folds, with all that nnU-Net v2 puts beside the weights."""
-    source = GOLDEN / "autopet_interactive"
-    case, layout = (json.loads((source / name).read_text()) for name in ("case.json", "layout.json"))
-    plans, dataset = (source / "model" / name for name in ("plans.json", "dataset.json"))
-    for fold in range(case["folds"]):
-        weights = {name: synth.tensor(f"fold_{fold}/{name}", shape) for name, shape in layout.items()}
-        checkpoint = nnunet_checkpoint(
-            {name: torch.from_numpy(array) for name, array in weights.items()},
-            plans=json.loads(plans.read_text()),
-            dataset=json.loads(dataset.read_text()),
-            fold=fold,
-            mirror_axes=tuple(case["mirror_axes"]),
-        )
-        (folder / f"fold_{fold}").mkdir(parents=True)
-        torch.save(checkpoint, folder / f"fold_{fold}" / "checkpoint_final.pth")
-    shutil.copy(plans, folder)
-    shutil.copy(dataset, folder)
+    """Write all folds of the golden case."""
+    folds = {str(fold): autopet_checkpoint(fold) for fold in range(document(f"{CASE}/case.json")["folds"])}
+    return write_trained_folder(folder, autopet_plans(), autopet_dataset(), folds)
+
+
+def write_trained_folder(folder: Path, plans: Any, dataset: Any, folds: Mapping[str, Any]) -> Path:
+    """Write plans, data set and checkpoints where nnU-Net v2 leaves them."""
+    for name, checkpoint in folds.items():
+        (folder / f"fold_{name}").mkdir(parents=True)
+        torch.save(checkpoint, folder / f"fold_{name}" / "checkpoint_final.pth")
+    (folder / "plans.json").write_text(json.dumps(plans))
+    (folder / "dataset.json").write_text(json.dumps(dataset))
     return folder
 
 
-def nnunet_checkpoint(
-    weights: dict[str, torch.Tensor],
-    *,
-    plans: dict[str, Any],
-    dataset: dict[str, Any],
-    fold: int = 0,
-    mirror_axes: tuple[int, ...] | None = (0, 1, 2),
-) -> dict[str, Any]:
-    """What `nnUNetTrainer.save_checkpoint` saves, NumPy numbers and a device included."""
+def autopet_plans() -> Any:
+    """The golden case's plans."""
+    return document(f"{CASE}/model/plans.json")
+
+
+def autopet_dataset() -> Any:
+    """The golden case's data set description."""
+    return document(f"{CASE}/model/dataset.json")
+
+
+def autopet_checkpoint(fold: int) -> dict[str, Any]:
+    """What `nnUNetTrainer.save_checkpoint` saves, its NumPy numbers and its device included."""
     return {
-        "network_weights": weights,
+        "network_weights": weights(f"{CASE}/layout.json", f"fold_{fold}/"),
         "optimizer_state": {
             "state": {0: {"momentum_buffer": torch.zeros(3)}},
             "param_groups": [{"lr": 1e-5, "momentum": 0.99, "nesterov": True, "params": [0]}],
@@ -59,13 +57,13 @@ def nnunet_checkpoint(
         "_best_ema": np.float64(0.5),
         "current_epoch": 1,
         "init_args": {
-            "plans": plans,
+            "plans": autopet_plans(),
             "configuration": "3d_fullres",
             "fold": fold,
-            "dataset_json": dataset,
+            "dataset_json": autopet_dataset(),
             "unpack_dataset": True,
             "device": torch.device("cuda", 0),
         },
         "trainer_name": "autopetTrainerInteractive",
-        "inference_allowed_mirroring_axes": mirror_axes,
+        "inference_allowed_mirroring_axes": (0, 1, 2),
     }

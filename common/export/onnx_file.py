@@ -25,7 +25,7 @@ def write_onnx(network: torch.nn.Module, path: Path, tile_shape: Sequence[int]) 
     opset 18, and holds its weights. The same network gives the same bytes. Nothing is computed: memory
     grows with the weights, not with the tile. Raises `ModelError` for a network above 2 GB.
     """
-    size = sum(tensor.nbytes for tensor in network.state_dict().values())
+    size = sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))
     if size > MAX_BYTES:
         raise ModelError(f"{path}: the network has {size} bytes of weights, an ONNX file holds {MAX_BYTES}")
     with _quiet():

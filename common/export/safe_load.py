@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,10 @@ NUMPY_NUMBERS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
 ]
 
 # What a pickle that is cut short, altered or made to mislead raises, besides what torch refuses itself.
-DAMAGED = (RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
+DAMAGED = (
+    *(RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError),
+    struct.error,
+)
 
 
 def load_safely(path: Path) -> object:
@@ -32,7 +37,7 @@ def load_safely(path: Path) -> object:
     and NumPy's numbers; nothing of such a file is run.
     """
     try:
-        with torch.serialization.safe_globals(NUMPY_NUMBERS):
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(NUMPY_NUMBERS):
             mappable = zipfile.is_zipfile(path)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
     except FileNotFoundError as error:

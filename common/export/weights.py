@@ -10,11 +10,18 @@ from common.errors import ModelError
 SHOWN = 3
 
 
-def load_weights(network: torch.nn.Module, weights: Mapping[str, torch.Tensor], source: Path) -> None:
+def load_weights(
+    network: torch.nn.Module,
+    weights: Mapping[str, torch.Tensor],
+    source: Path,
+    wanted: str = "the network that the plans describe",
+    remedy: str = "use the plans that this checkpoint was trained with",
+) -> None:
     """Put `weights` into `network`, in the network's number type, and set it to inference.
 
     The network may lie on the meta device: its tensors are replaced, not copied into. Raises `ModelError`
-    naming the first tensors that are missing, surplus or of another shape, and the file `source`.
+    naming the first tensors that are missing, surplus or of another shape, the file `source`, the network
+    that is `wanted`, and the `remedy`.
     """
     expected = network.state_dict()
     problems = [
@@ -23,10 +30,7 @@ def load_weights(network: torch.nn.Module, weights: Mapping[str, torch.Tensor], 
         *_some("of another shape", _misshapen(expected, weights)),
     ]
     if problems:
-        raise ModelError(
-            f"{source}: the weights do not fit the network that the plans describe: {'; '.join(problems)}; "
-            f"use the plans that this checkpoint was trained with"
-        )
+        raise ModelError(f"{source}: the weights do not fit {wanted}: {'; '.join(problems)}; {remedy}")
     tensors = {name: weights[name].to(tensor.dtype) for name, tensor in expected.items()}
     network.load_state_dict(tensors, assign=True)
     network.eval()
