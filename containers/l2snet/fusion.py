@@ -7,7 +7,7 @@ components at once.
 import numpy as np
 from numpy.typing import NDArray
 
-from containers.l2snet.components import Components
+from common.components import Components
 
 HIGH = 0.9
 LOW = 0.5

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import generate_binary_structure, label
 
-from containers.l2snet.components import Components
+from common.components import Components
 
 
 @pytest.mark.parametrize("seed", range(50))
