@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from common.cli import main
 from common.errors import ModelError
 from common.model_folder import read_model
 from containers.autopet_interactive.network import export
@@ -88,6 +90,22 @@ def test_a_checkpoint_of_another_task_is_refused_and_nothing_is_written(
     with pytest.raises(ModelError, match=message):
         export(tmp_path / "checkpoint", tmp_path / "model")
     assert not (tmp_path / "model" / "model.json").exists()
+
+
+def test_a_hostile_checkpoint_exits_with_3_and_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Hostile:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "trace"),)
+
+    checkpoint = autopet_checkpoint(0) | {"logging": Hostile()}
+    write_trained_folder(tmp_path / "checkpoint", autopet_plans(), autopet_dataset(), {"0": checkpoint})
+    arguments = ["--checkpoint", str(tmp_path / "checkpoint"), "--model", str(tmp_path / "model")]
+    assert main(["export", "autopet_interactive", *arguments]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "checkpoint_final.pth: found the type posix.mkdir, expected tensors and plain numbers only" in line
+    assert not (tmp_path / "trace").exists()
 
 
 def test_a_fold_that_is_not_there_is_refused(golden_checkpoint: Path, tmp_path: Path) -> None:
