@@ -1,0 +1,130 @@
+"""Training of small networks for demonstration: quick, seeded, on a CPU.
+
+The loss is nnU-Net's, cross-entropy and soft Dice over the batch; the schedule is made for a few thousand
+steps.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from common.export.demo_patches import Batch
+
+logger = logging.getLogger(__name__)
+
+Sampler = Callable[[np.random.Generator], Batch]
+
+LEARNING_RATE = 2e-3
+WEIGHT_DECAY = 1e-2
+WARM_UP = 0.1
+"""Share of the steps in which the learning rate rises."""
+GRADIENT_NORM = 12.0
+"""Longest step's gradient, as nnU-Net clips it."""
+STEPS_PER_LOG_LINE = 50
+
+
+def initialise(network: nn.Module, seed: int) -> nn.Module:
+    """Give a network, which may lie on the meta device, random weights from a seed."""
+    torch.manual_seed(seed)
+    network.to_empty(device="cpu")
+    for module in network.modules():
+        if callable(reset := getattr(module, "reset_parameters", None)):
+            reset()
+    if callable(initialize := getattr(network, "initialize", None)):
+        network.apply(initialize)
+    return network
+
+
+def train(
+    network: nn.Module, sampler: Sampler, *, steps: int, seed: int, mirror_axes: Sequence[int] = ()
+) -> nn.Module:
+    """Train in place, in bfloat16 where the operations allow it, and set the network to inference.
+
+    The network maps float32 (B, C, …) to logits (B, K, …). `mirror_axes` are the patch's axes along which
+    patches are flipped at random.
+    """
+    rng = np.random.default_rng(seed)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps, pct_start=WARM_UP)
+    network.train()
+    losses = []
+    for step in range(1, steps + 1):
+        images, truths = _mirrored(sampler(rng), mirror_axes, rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = network(images)
+        loss = segmentation_loss(logits.float(), truths)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        if step % STEPS_PER_LOG_LINE == 0:
+            logger.info("step %d of %d: loss %.3f", step, steps, np.mean(losses[-STEPS_PER_LOG_LINE:]))
+    return network.eval()
+
+
+def segmentation_loss(logits: torch.Tensor, truths: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy less the mean soft Dice of the classes but the first, over the whole batch.
+
+    `logits` are (B, K, …), `truths` the classes (B, …). Source: nnU-Net's `DC_and_CE_loss` with batch Dice.
+    """
+    classes = logits.shape[1]
+    probabilities = logits.softmax(1)[:, 1:]
+    expected = functional.one_hot(truths, classes).movedim(-1, 1)[:, 1:]
+    axes = [axis for axis in range(logits.ndim) if axis != 1]
+    overlap = (probabilities * expected).sum(axes)
+    total = probabilities.sum(axes) + expected.sum(axes)
+    dice = (2 * overlap + 1) / (total + 1)
+    return functional.cross_entropy(logits, truths) - dice.mean()
+
+
+def _mirrored(
+    batch: Batch, axes: Sequence[int], rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    images, truths = batch
+    flipped = [axis for axis in axes if rng.random() < 0.5]
+    images = np.flip(images, tuple(axis + 2 for axis in flipped))
+    truths = np.flip(truths, tuple(axis + 1 for axis in flipped))
+    return torch.from_numpy(images.copy()), torch.from_numpy(truths.astype(np.int64))
+
+
+def save_nnunet_checkpoint(
+    network: nn.Module,
+    path: Path,
+    *,
+    plans: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    configuration: str,
+    trainer: str,
+    mirror_axes: Sequence[int],
+    epochs: int,
+) -> None:
+    """Write a checkpoint as nnU-Net v2's trainer does, without the optimizer's state.
+
+    Source: `save_checkpoint` in nnunetv2/training/nnUNetTrainer/nnUNetTrainer.py.
+    """
+    checkpoint = {
+        "network_weights": network.state_dict(),
+        "optimizer_state": None,
+        "grad_scaler_state": None,
+        "logging": {},
+        "_best_ema": None,
+        "current_epoch": epochs,
+        "init_args": {
+            "plans": dict(plans),
+            "configuration": configuration,
+            "fold": 0,
+            "dataset_json": dict(dataset),
+        },
+        "trainer_name": trainer,
+        "inference_allowed_mirroring_axes": tuple(mirror_axes),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(checkpoint, path)

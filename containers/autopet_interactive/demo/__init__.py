@@ -1,0 +1,1 @@
+"""A small network trained on phantoms, in place of a real checkpoint."""

@@ -1,0 +1,113 @@
+"""nnU-Net's `plans.json` and `dataset.json` for the demo network."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONFIGURATION = "3d_fullres"
+SPACING = (4.0, 4.0, 4.0)
+PATCH = (64, 64, 64)
+FEATURES = (8, 16, 32, 64, 64)
+BLOCKS = (1, 2, 2, 2, 1)
+
+
+def make_dataset(subjects: int) -> dict[str, Any]:
+    """Give the content of `dataset.json`."""
+    return {
+        "channel_names": {"0": "CT", "1": "PET"},
+        "labels": {"background": 0, "tumor": 1},
+        "numTraining": subjects,
+        "file_ending": ".mha",
+    }
+
+
+def make_plans(foregrounds: Sequence[NDArray[np.float32]], median_shape: Sequence[int]) -> dict[str, Any]:
+    """Give the content of `plans.json`, in the format of nnU-Net's planner for residual encoders.
+
+    `foregrounds` are the intensities (HU, SUV) of each channel's tumour voxels; `median_shape` (z, y, x) is
+    the subjects' size in voxels.
+    """
+    return {
+        "dataset_name": "Dataset001_Phantom",
+        "plans_name": "nnUNetResEncUNetPlans",
+        "original_median_spacing_after_transp": list(SPACING),
+        "original_median_shape_after_transp": list(median_shape),
+        "image_reader_writer": "SimpleITKIO",
+        "transpose_forward": [0, 1, 2],
+        "transpose_backward": [0, 1, 2],
+        "configurations": {CONFIGURATION: _configuration(median_shape)},
+        "experiment_planner_used": "ResEncUNetPlanner",
+        "label_manager": "LabelManager",
+        "foreground_intensity_properties_per_channel": {
+            str(channel): _properties(voxels) for channel, voxels in enumerate(foregrounds)
+        },
+    }
+
+
+def _configuration(median_shape: Sequence[int]) -> dict[str, Any]:
+    return {
+        "data_identifier": f"nnUNetPlans_{CONFIGURATION}",
+        "preprocessor_name": "DefaultPreprocessor",
+        "batch_size": 2,
+        "patch_size": list(PATCH),
+        "median_image_size_in_voxels": list(median_shape),
+        "spacing": list(SPACING),
+        "normalization_schemes": ["CTNormalization", "CTNormalization"],
+        "use_mask_for_norm": [False, False],
+        **_resampling("data", is_seg=False, order=3),
+        **_resampling("seg", is_seg=True, order=1),
+        **_resampling("probabilities", is_seg=False, order=1),
+        "architecture": _architecture(),
+        "batch_dice": True,
+    }
+
+
+def _resampling(what: str, *, is_seg: bool, order: int) -> dict[str, Any]:
+    return {
+        f"resampling_fn_{what}": "resample_data_or_seg_to_shape",
+        f"resampling_fn_{what}_kwargs": {
+            "is_seg": is_seg,
+            "order": order,
+            "order_z": 0,
+            "force_separate_z": None,
+        },
+    }
+
+
+def _architecture() -> dict[str, Any]:
+    stages = len(FEATURES)
+    return {
+        "network_class_name": "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
+        "arch_kwargs": {
+            "n_stages": stages,
+            "features_per_stage": list(FEATURES),
+            "conv_op": "torch.nn.modules.conv.Conv3d",
+            "kernel_sizes": [[3, 3, 3]] * stages,
+            "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
+            "n_blocks_per_stage": list(BLOCKS),
+            "n_conv_per_stage_decoder": [1] * (stages - 1),
+            "conv_bias": True,
+            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+            "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+            "dropout_op": None,
+            "dropout_op_kwargs": None,
+            "nonlin": "torch.nn.LeakyReLU",
+            "nonlin_kwargs": {"inplace": True},
+        },
+        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+    }
+
+
+def _properties(voxels: NDArray[np.float32]) -> dict[str, float]:
+    low, high = np.percentile(voxels, (0.5, 99.5)).tolist()
+    return {
+        "max": float(voxels.max()),
+        "mean": float(voxels.mean()),
+        "median": float(np.median(voxels)),
+        "min": float(voxels.min()),
+        "percentile_00_5": low,
+        "percentile_99_5": high,
+        "std": float(voxels.std()),
+    }

@@ -1,0 +1,98 @@
+"""Trains the demo checkpoint: `python -m containers.autopet_interactive.demo.train --output DIR`.
+
+Everything comes from seeds. The seeds of the training's phantoms start far from those that people try.
+"""
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.export.architecture import read_architecture
+from common.export.demo_patches import PatchSampler
+from common.export.demo_training import initialise, save_nnunet_checkpoint, train
+from common.nnunet.plans_v2 import read_configuration, read_plans
+from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom, make_phantom
+from containers.autopet_interactive.demo.plans import CONFIGURATION, PATCH, make_dataset, make_plans
+from containers.autopet_interactive.demo.subject import ClickedSubject
+
+logger = logging.getLogger(__name__)
+
+SUBJECTS = 64
+FINGERPRINTED = 12
+"""Subjects whose intensities go into the plans."""
+FIRST_SEED = 1_000_000
+STEPS = 2500
+BATCH = 2
+MIRROR_AXES = (2,)
+"""Left and right alone: a body's back and feet are not alike to its front and head."""
+CHANNELS, CLASSES = 4, 2
+TRAINER = "autopetTrainerInteractiveNoOrgans"
+GRIDS = ((DEFAULT_SHAPE, DEFAULT_SPACING),) * 3 + (((300, 160, 200), (3.2, 2.6, 2.6)),)
+"""Shapes and spacings (mm) of the phantoms in turn, so that resampled ones are among them."""
+
+
+def main() -> None:
+    """Read the command line, train, write the folder."""
+    parser = argparse.ArgumentParser(description="Train the demo checkpoint on phantoms.")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write, as nnU-Net lays it out")
+    parser.add_argument("--steps", type=int, default=STEPS, help="(default: %(default)s)")
+    arguments = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    train_checkpoint(arguments.output, arguments.steps)
+
+
+def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS) -> None:
+    """Write `plans.json`, `dataset.json` and `fold_0/checkpoint_final.pth` into `output`."""
+    start = time.monotonic()
+    plans, dataset = make_plans(*_fingerprint(min(subjects, FINGERPRINTED))), make_dataset(subjects)
+    _write_json(plans, output / "plans.json")
+    _write_json(dataset, output / "dataset.json")
+    network_plans = read_plans(output, CONFIGURATION)
+    sampler = PatchSampler(
+        [ClickedSubject.of(phantom, network_plans) for phantom in _phantoms(subjects)], PATCH, BATCH
+    )
+    architecture = read_architecture(read_configuration(output, CONFIGURATION), output / "plans.json")
+    network = initialise(architecture.build(CHANNELS, CLASSES), FIRST_SEED)
+    logger.info("%d phantoms prepared in %.0f s", subjects, time.monotonic() - start)
+    train(network, sampler, steps=steps, seed=FIRST_SEED, mirror_axes=MIRROR_AXES)
+    save_nnunet_checkpoint(
+        network,
+        output / "fold_0" / "checkpoint_final.pth",
+        plans=plans,
+        dataset=dataset,
+        configuration=CONFIGURATION,
+        trainer=TRAINER,
+        mirror_axes=MIRROR_AXES,
+        epochs=steps,
+    )
+    logger.info("trained in %.0f s", time.monotonic() - start)
+
+
+def _phantoms(subjects: int) -> Iterator[Phantom]:
+    for index in range(subjects):
+        yield make_phantom(FIRST_SEED + index, *GRIDS[index % len(GRIDS)])
+
+
+def _fingerprint(subjects: int) -> tuple[list[Any], list[int]]:
+    """The tumours' intensities in CT and PET, and the median shape."""
+    foregrounds, shapes = [], []
+    for phantom in _phantoms(subjects):
+        foregrounds.append((phantom.ct[phantom.truth > 0], phantom.pet[phantom.truth > 0]))
+        shapes.append(phantom.ct.shape)
+    ct, pet = (np.concatenate(voxels) for voxels in zip(*foregrounds, strict=True))
+    return [ct, pet], np.median(shapes, axis=0).astype(int).tolist()
+
+
+def _write_json(document: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
