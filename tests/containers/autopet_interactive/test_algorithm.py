@@ -16,7 +16,7 @@ from common.nnunet.volume import ArrayChannel, Volume
 from common.prompts import click_channels
 from containers.autopet_interactive.algorithm import segment
 from tests.golden import synth
-from tests.golden_cases import GOLDEN
+from tests.golden_data import GOLDEN
 
 FOLDER = GOLDEN / "autopet_interactive"
 TOLERANCE = 2e-3
