@@ -24,11 +24,12 @@ def check_output(input_dir: Path, output_dir: Path, interface: Interface) -> Pat
     if path.suffix != ".mha":
         raise InputError(f"{path}: not a format that the platform imports, expected .mha")
     _check_nothing_else(output_dir, path)
-    header = metaimage.read_header(path)
-    if header.dtype != np.uint8:
-        raise InputError(f"{path}: voxels of type {header.dtype}, expected uint8, which alone keeps labels")
+    dtype = metaimage.read_header(path).dtype
+    if dtype != np.uint8:
+        raise InputError(f"{path}: voxels of type {dtype}, expected uint8, which alone keeps labels")
     _check_grid(path, input_dir, interface)
-    highest = metaimage.read_voxels(path, header, np.uint8).max()
+    labels, _ = metaimage.read(path, np.uint8)
+    highest = labels.max()
     if highest > 1:
         raise InputError(f"{path}: holds the label {highest}, expected 0 and 1 only")
     return path

@@ -4,7 +4,6 @@ The format is the definition `MPOI` in grand-challenge.org's `components/schemas
 are those of the autoPET-interactive challenge.
 """
 
-import reprlib
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -12,6 +11,7 @@ from typing import Any, get_args
 from common.errors import InputError
 from common.grandchallenge.case import Click, ClickName
 from common.grandchallenge.json_file import read_json
+from common.grandchallenge.messages import excerpt
 
 TYPE = "Multiple points"
 NAMES = get_args(ClickName)
@@ -31,29 +31,21 @@ def read_clicks(path: Path) -> tuple[Click, ...]:
     if not isinstance(document, dict) or document.get("type") != TYPE:
         raise InputError(f"{path}: holds {_describe(document)}, expected {EXAMPLE}")
     if not _is_version(document.get("version")):
-        raise InputError(
-            f"{path}: 'version' is {reprlib.repr(document.get('version'))}, expected as in {EXAMPLE}"
-        )
+        raise InputError(f"{path}: 'version' is {excerpt(document.get('version'))}, expected as in {EXAMPLE}")
     points = document.get("points")
     if not isinstance(points, list):
-        raise InputError(f"{path}: 'points' is {reprlib.repr(points)}, expected a list as in {EXAMPLE}")
+        raise InputError(f"{path}: 'points' is {excerpt(points)}, expected a list as in {EXAMPLE}")
     return tuple(_click(path, number, point) for number, point in enumerate(points, start=1))
 
 
 def _click(path: Path, number: int, value: Any) -> Click:
     if not isinstance(value, dict) or value.get("type", "Point") != "Point":
-        raise InputError(
-            f"{path}: point {number} is {reprlib.repr(value)}, expected an object as in {EXAMPLE}"
-        )
+        raise InputError(f"{path}: point {number} is {excerpt(value)}, expected an object as in {EXAMPLE}")
     point, name = value.get("point"), value.get("name", "")
     if not isinstance(point, list) or len(point) != 3 or not all(map(_is_number, point)):
-        raise InputError(
-            f"{path}: point {number} lies at {reprlib.repr(point)}, expected three numbers [x, y, z]"
-        )
+        raise InputError(f"{path}: point {number} lies at {excerpt(point)}, expected three numbers [x, y, z]")
     if name not in NAMES:
-        raise InputError(
-            f"{path}: point {number} is named {reprlib.repr(name)}, expected {' or '.join(NAMES)}"
-        )
+        raise InputError(f"{path}: point {number} is named {excerpt(name)}, expected {' or '.join(NAMES)}")
     x, y, z = map(float, point)
     return Click((x, y, z), name)
 
@@ -70,5 +62,5 @@ def _describe(document: Any) -> str:
     if not isinstance(document, dict):
         return f"a JSON {type(document).__name__}"
     if "type" in document:
-        return f"an object of type {reprlib.repr(document['type'])}"
-    return f"an object with the entries {reprlib.repr(sorted(document))}"
+        return f"an object of type {excerpt(document['type'])}"
+    return f"an object with the entries {excerpt(sorted(document))}"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from common.grandchallenge.geometry import Geometry
 from common.grandchallenge.images import Image
-from common.grandchallenge.itk import image_of
+from common.grandchallenge.itk import enough_memory_to, image_of
 
 SAME_WITHIN = 0.1
 """Voxels: rounded headers stay below it, and no visible shift is above it."""
@@ -23,7 +23,7 @@ def same_grid(one: Geometry, other: Geometry) -> bool:
 
 
 def overlap(reference: Geometry, other: Geometry) -> bool:
-    """Whether voxel centres of `reference` lie where `other` has voxels, both in any orientation.
+    """Whether the box of `reference`'s voxel centres meets that of `other`'s voxels, in any orientation.
 
     The separating axis theorem: two boxes are disjoint if and only if their projections are, on the normal of
     one of their faces or on the cross product of an edge of each; all of these are crosses of two edges.
@@ -37,18 +37,22 @@ def overlap(reference: Geometry, other: Geometry) -> bool:
 
 
 def resample(image: Image, grid: Geometry, outside: float) -> Image:
-    """Interpolate linearly onto `grid`, with `outside` where the image does not reach."""
-    resampled = SimpleITK.Resample(
-        image_of(image.voxels, image.geometry),
-        grid.size,
-        SimpleITK.Transform(),
-        SimpleITK.sitkLinear,
-        grid.origin,
-        grid.spacing,
-        grid.direction,
-        outside,
-    )
-    return Image(SimpleITK.GetArrayFromImage(resampled), grid)
+    """Interpolate linearly onto `grid`, with `outside` where the image does not reach.
+
+    Raises `MachineError` when memory runs out.
+    """
+    with enough_memory_to(f"resample an image to {grid.size} voxels"):
+        resampled = SimpleITK.Resample(
+            image_of(image.voxels, image.geometry),
+            grid.size,
+            SimpleITK.Transform(),
+            SimpleITK.sitkLinear,
+            grid.origin,
+            grid.spacing,
+            grid.direction,
+            outside,
+        )
+        return Image(SimpleITK.GetArrayFromImage(resampled), grid)
 
 
 def _steps(grid: Geometry) -> NDArray[np.float64]:

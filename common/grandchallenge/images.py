@@ -54,11 +54,8 @@ def read_image(path: Path) -> Image:
     Raises `InputError` when the file is damaged, or the image not three-dimensional, empty, a single slice,
     or not finite everywhere; `MachineError` when memory runs out.
     """
-    geometry = read_geometry(path)
-    if _is_metaimage(path):
-        voxels = metaimage.read_voxels(path, metaimage.read_header(path))
-    else:
-        voxels = nifti.read_voxels(path)
+    voxels, geometry = metaimage.read(path) if _is_metaimage(path) else nifti.read(path)
+    _check_geometry(path, geometry)
     if not np.isfinite((voxels.min(), voxels.max())).all():
         raise InputError(f"{path}: holds NaN or infinite voxels, expected numbers; export the image again")
     return Image(voxels, geometry)
@@ -69,11 +66,6 @@ def _is_metaimage(path: Path) -> bool:
 
 
 def _check_geometry(path: Path, geometry: Geometry) -> None:
-    size = " × ".join(map(str, geometry.size))
-    if min(geometry.size) < 1:
-        raise InputError(f"{path}: an empty volume of {size} voxels, expected a 3D image")
-    if min(geometry.size) == 1:
-        raise InputError(f"{path}: one slice ({size} voxels), expected a 3D image; upload the whole series")
     if not np.isfinite((*geometry.spacing, *geometry.origin)).all() or min(geometry.spacing) <= 0:
         raise InputError(
             f"{path}: spacing {geometry.spacing}, origin {geometry.origin}, expected millimetres"

@@ -7,7 +7,6 @@ The platform writes it beside the inputs: a list of socket values, each with its
 
 import logging
 import os
-import reprlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from common.errors import InputError
 from common.grandchallenge.interface import Interface, Socket, is_relative_path
 from common.grandchallenge.json_file import read_json
+from common.grandchallenge.messages import excerpt
 
 logger = logging.getLogger(__name__)
 
@@ -42,11 +42,11 @@ def sockets_of_case(input_dir: Path, interface: Interface) -> tuple[Socket, ...]
     unknown = listed.keys() - {socket.slug for socket in interface.inputs}
     if unknown:
         logger.warning("%s: this algorithm does not read the sockets %s", path, _join(sorted(unknown)))
-    return tuple(
-        replace(socket, relative_path=listed[socket.slug])
-        for socket in interface.inputs
-        if socket.slug in listed
-    )
+    present = [socket for socket in interface.inputs if socket.slug in listed]
+    try:
+        return tuple(replace(socket, relative_path=listed[socket.slug]) for socket in present)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; check the kind of that socket on the platform") from error
 
 
 def _listed_sockets(path: Path) -> dict[str, str]:
@@ -59,11 +59,11 @@ def _listed_sockets(path: Path) -> dict[str, str]:
         slug, relative_path = _slug_and_path(value)
         if not isinstance(slug, str) or not is_relative_path(relative_path):
             raise InputError(
-                f"{path}: entry {position} is {reprlib.repr(value)}, expected the platform's "
+                f"{path}: entry {position} is {excerpt(value)}, expected the platform's "
                 '{"socket": {"slug": "…", "relative_path": "…", …}, …}'
             )
         if slug in listed:
-            raise InputError(f"{path}: socket {slug!r} is listed twice; expected once")
+            raise InputError(f"{path}: socket {excerpt(slug)} is listed twice, expected once")
         listed[slug] = relative_path
     return listed
 
@@ -74,4 +74,4 @@ def _slug_and_path(value: Any) -> tuple[Any, Any]:
 
 
 def _join(slugs: Any) -> str:
-    return ", ".join(map(repr, slugs)) or "none"
+    return ", ".join(map(excerpt, slugs)) or "none"

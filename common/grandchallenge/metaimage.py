@@ -1,14 +1,15 @@
-"""MetaImage files (`.mha`), read straight into float32, with every damage noticed.
+"""MetaImage files (`.mha`), read and written with every damage noticed.
 
-SimpleITK is not used for it: it takes a damaged compressed file for a good one and returns whatever it had
-decompressed, and some damaged headers end the process. This reader also holds one copy of the image where
-SimpleITK holds two. The fields are those of ITK's `metaImage.cxx`; what SimpleITK never writes is refused.
+SimpleITK is not used for it. It takes a damaged compressed file for a good one and returns whatever it had
+decompressed, some damaged headers end the process, and it takes a small file that it could not write to the
+end for written. Reading also holds one copy of the image here, two there. The fields are those of ITK's
+`metaImage.cxx`; what SimpleITK never writes is refused.
 """
 
 import math
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from common.errors import InputError
 from common.grandchallenge.geometry import Geometry
-from common.grandchallenge.itk import enough_memory_to
+from common.grandchallenge.messages import excerpt
+from common.grandchallenge.voxels import damaged, read_voxels
 
 DTYPES = {
     "MET_CHAR": "i1",
@@ -37,8 +39,8 @@ LONGEST_LINE = 4096
 MOST_LINES = 1000
 RAW_CHUNK = 1 << 20
 COMPRESSED_CHUNK = 1 << 14
-DEFLATE_LIMIT = 1032
-"""No zlib stream is more times smaller than what it holds."""
+COMPRESSION = 2
+"""zlib's level, as SimpleITK has it."""
 
 
 @dataclass(frozen=True)
@@ -48,56 +50,63 @@ class Header:
     geometry: Geometry
     dtype: np.dtype[Any]
     compressed: bool
-    offset: int
-    """Bytes before the voxels."""
 
 
 def read_header(path: Path) -> Header:
     """Read the header alone; raises `InputError` when it is damaged or not of a 3D single-channel image."""
     with _open(path) as file:
-        fields = _read_fields(path, file)
-        return Header(
-            geometry=_geometry(path, fields),
-            dtype=_dtype(path, fields),
-            compressed=_is_true(fields.get("CompressedData", "False")),
-            offset=file.tell(),
-        )
+        return _header(path, file)
 
 
-def read_voxels(path: Path, header: Header, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-    """Read the voxels (z, y, x) as `dtype`; raises `InputError` when the file is cut short or damaged."""
-    count = math.prod(header.geometry.size)
-    expected = count * header.dtype.itemsize
-    with _open(path) as file, enough_memory_to(f"read {path}"):
-        stored = os.fstat(file.fileno()).st_size - header.offset
-        if expected > stored * (DEFLATE_LIMIT if header.compressed else 1):
-            raise _damaged(path, f"{stored} bytes cannot hold its {count} voxels")
-        file.seek(header.offset)
+def read(path: Path, dtype: DTypeLike = np.float32) -> tuple[NDArray[Any], Geometry]:
+    """Read the voxels (z, y, x) as `dtype`, and where they lie.
+
+    Raises `InputError` when the file is cut short or damaged, or not of a 3D single-channel image;
+    `MachineError` when memory runs out.
+    """
+    with _open(path) as file:
+        header = _header(path, file)
         chunks = _inflate(file) if header.compressed else iter(lambda: file.read(RAW_CHUNK), b"")
-        voxels = np.empty(count, dtype)
         try:
-            filled = _fill(voxels, chunks, header.dtype)
+            return read_voxels(path, chunks, header.dtype, header.geometry.shape, dtype), header.geometry
         except zlib.error as error:
-            raise _damaged(path, str(error)) from error
-    if filled != expected:
-        raise _damaged(path, f"{filled} bytes of voxels instead of {expected}")
-    return voxels.reshape(header.geometry.shape)
+            raise damaged(path, str(error)) from error
 
 
-def _fill(voxels: NDArray[Any], chunks: Iterator[bytes], dtype: np.dtype[Any]) -> int:
-    """Convert chunks into the flat `voxels`; returns the bytes seen, too many if they do not fit."""
-    seen, start, rest = 0, 0, b""
-    for chunk in chunks:
-        seen += len(chunk)
-        data = rest + chunk if rest else chunk
-        values = np.frombuffer(data, dtype, len(data) // dtype.itemsize)
-        if start + len(values) > len(voxels):
-            break
-        with np.errstate(over="ignore", invalid="ignore"):
-            voxels[start : start + len(values)] = values
-        start += len(values)
-        rest = data[values.nbytes :]
-    return seen
+def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry) -> None:
+    """Write a mask (z, y, x), compressed, down to the disk; raises `OSError`."""
+    stream = zlib.compressobj(level=COMPRESSION)
+    pieces = [*map(stream.compress, np.ascontiguousarray(mask)), stream.flush()]
+    fields = {
+        "ObjectType": "Image",
+        "NDims": 3,
+        "BinaryData": True,
+        "BinaryDataByteOrderMSB": False,
+        "CompressedData": True,
+        "CompressedDataSize": sum(map(len, pieces)),
+        "TransformMatrix": _join(np.reshape(geometry.direction, (3, 3)).T.ravel().tolist()),
+        "Offset": _join(geometry.origin),
+        "CenterOfRotation": "0 0 0",
+        "ElementSpacing": _join(geometry.spacing),
+        "DimSize": _join(geometry.size),
+        "ElementType": "MET_UCHAR",
+        "ElementDataFile": "LOCAL",
+    }
+    with path.open("wb") as file:
+        file.writelines(f"{key} = {value}\n".encode() for key, value in fields.items())
+        file.writelines(pieces)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _header(path: Path, file: BinaryIO) -> Header:
+    """Read the header, and leave `file` where the voxels begin."""
+    fields = _read_fields(path, file)
+    return Header(
+        geometry=_geometry(path, fields),
+        dtype=_dtype(path, fields),
+        compressed=_is_true(fields.get("CompressedData", "False")),
+    )
 
 
 def _inflate(file: BinaryIO) -> Iterator[bytes]:
@@ -131,25 +140,27 @@ def _read_fields(path: Path, file: BinaryIO) -> Mapping[str, str]:
             if fields["ElementDataFile"] != "LOCAL":
                 raise InputError(f"{path}: its voxels lie in another file; save the image as one .mha file")
             return fields
-    raise _damaged(path, "its header is not that of a MetaImage")
+    raise damaged(path, "its header is not that of a MetaImage")
 
 
 def _dtype(path: Path, fields: Mapping[str, str]) -> np.dtype[Any]:
     channels, name = fields.get("ElementNumberOfChannels", "1"), fields.get("ElementType")
     if channels != "1":
-        raise InputError(f"{path}: {channels} channels, expected a 3D image of one channel")
+        raise InputError(f"{path}: {excerpt(channels)} channels, expected a 3D image of one channel")
     if name not in DTYPES or not _is_true(fields.get("BinaryData", "False")):
-        raise InputError(f"{path}: voxels of type {name!r}, expected binary numbers; save it with SimpleITK")
+        raise InputError(
+            f"{path}: voxels of type {excerpt(name)}, expected binary numbers; save it with SimpleITK"
+        )
     big_endian = _is_true(fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "False")))
     return np.dtype(DTYPES[name]).newbyteorder(">" if big_endian else "<")
 
 
 def _geometry(path: Path, fields: Mapping[str, str]) -> Geometry:
     if fields.get("NDims") != "3":
-        raise InputError(f"{path}: {fields.get('NDims', 'unknown')} dimensions, expected a 3D image")
+        raise InputError(f"{path}: {excerpt(fields.get('NDims'))} dimensions, expected a 3D image")
     x, y, z = _triple(path, fields, "DimSize")
     if not (x.is_integer() and y.is_integer() and z.is_integer()):
-        raise _damaged(path, f"DimSize is {fields['DimSize']!r}")
+        raise damaged(path, f"DimSize is {excerpt(fields['DimSize'])}")
     axes = np.reshape(_numbers(path, fields, "TransformMatrix", 9), (3, 3))
     return Geometry(
         size=(int(x), int(y), int(z)),
@@ -168,9 +179,9 @@ def _numbers(path: Path, fields: Mapping[str, str], name: str, count: int) -> tu
     try:
         numbers = tuple(map(float, fields[name].split()))
     except (KeyError, ValueError) as error:
-        raise _damaged(path, f"no numbers for {name}") from error
+        raise damaged(path, f"no numbers for {name}") from error
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise _damaged(path, f"{name} is {fields[name]!r}, not {count} numbers")
+        raise damaged(path, f"{name} is {excerpt(fields[name])}, not {count} numbers")
     return numbers
 
 
@@ -178,5 +189,5 @@ def _is_true(value: str) -> bool:
     return value[:1] in ("T", "t", "1")
 
 
-def _damaged(path: Path, found: str) -> InputError:
-    return InputError(f"{path}: damaged or cut short ({found}); expected a whole .mha image, upload it again")
+def _join(values: Iterable[float]) -> str:
+    return " ".join(map(str, values))

@@ -13,7 +13,6 @@ from common.grandchallenge.grid import overlap, resample, same_grid
 from common.grandchallenge.images import Image, find_image, image_stem, read_image
 from common.grandchallenge.inputs_json import sockets_of_case
 from common.grandchallenge.interface import Interface, Socket
-from common.grandchallenge.itk import enough_memory_to
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +55,7 @@ def _place(image: Image, socket: Socket, path: Path, grid: Geometry) -> Image:
         _describe(image.geometry),
         _describe(grid),
     )
-    with enough_memory_to(f"resample {path}"):
-        return resample(image, grid, socket.outside)
+    return resample(image, grid, socket.outside)
 
 
 def _read_clicks(input_dir: Path, sockets: Sequence[Socket]) -> tuple[Click, ...]:

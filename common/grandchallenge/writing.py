@@ -4,12 +4,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 
 from common.errors import InputError
+from common.grandchallenge import metaimage
 from common.grandchallenge.geometry import Geometry
-from common.grandchallenge.itk import enough_memory_to, image_of
 
 
 def check_writable(directory: Path) -> None:
@@ -19,7 +18,7 @@ def check_writable(directory: Path) -> None:
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:
-        raise _unwritable(directory, error.strerror or str(error)) from error
+        raise _unwritable(directory, error) from error
 
 
 def write_mask(mask: NDArray[np.uint8], geometry: Geometry, directory: Path, stem: str) -> Path:
@@ -33,17 +32,16 @@ def write_mask(mask: NDArray[np.uint8], geometry: Geometry, directory: Path, ste
     target = directory / f"{stem}.mha"
     unfinished = directory / f".{stem}.unfinished.mha"
     try:
-        with enough_memory_to(f"write {target}"):
-            SimpleITK.WriteImage(image_of(mask, geometry), unfinished, useCompression=True)
+        metaimage.write(unfinished, mask, geometry)
         unfinished.replace(target)
-    except (OSError, RuntimeError) as error:
-        raise _unwritable(target, str(error).splitlines()[-1]) from error
+    except OSError as error:
+        raise _unwritable(target, error) from error
     finally:
         unfinished.unlink(missing_ok=True)
     return target
 
 
-def _unwritable(path: Path, reason: str) -> InputError:
+def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(
-        f"{path}: the mask cannot be written ({reason}); give a folder with room and permission"
+        f"{path}: the mask cannot be written ({error.strerror}); give a folder with room and permission"
     )

@@ -1,0 +1,68 @@
+"""From the bytes of an image file to an array, noticing when there are too few or too many."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from common.errors import InputError
+from common.grandchallenge.itk import enough_memory_to
+
+DEFLATE_LIMIT = 1032
+"""No zlib stream holds more times its own length."""
+
+
+def read_voxels(
+    path: Path,
+    chunks: Iterable[bytes],
+    stored: np.dtype[Any],
+    shape: tuple[int, int, int],
+    dtype: DTypeLike = np.float32,
+) -> NDArray[Any]:
+    """The voxels (z, y, x) as `dtype`, from the file's bytes in pieces of any length.
+
+    Only one array is held. Raises `InputError` when the volume is empty or a single slice, and when the bytes
+    are not as many as its voxels take, before memory is asked for where the file is too small for them
+    however well compressed; `MachineError` when memory runs out.
+    """
+    _check_shape(path, shape)
+    count = math.prod(shape)
+    if count * stored.itemsize > path.stat().st_size * DEFLATE_LIMIT:
+        raise damaged(path, f"it cannot hold its {count} voxels")
+    with enough_memory_to(f"read {path}"), np.errstate(over="ignore", invalid="ignore"):
+        voxels = np.empty(count, dtype)
+        seen = _fill(voxels, chunks, stored)
+    if seen != count * stored.itemsize:
+        raise damaged(path, f"{seen} bytes of voxels instead of {count * stored.itemsize}")
+    return voxels.reshape(shape)
+
+
+def damaged(path: Path, found: str) -> InputError:
+    """The error for a file that is not as its format wants it."""
+    return InputError(f"{path}: damaged or cut short ({found}), expected a whole image; upload it again")
+
+
+def _check_shape(path: Path, shape: tuple[int, int, int]) -> None:
+    size = " × ".join(map(str, reversed(shape)))
+    if min(shape) < 1:
+        raise InputError(f"{path}: an empty volume of {size} voxels, expected a 3D image; export it again")
+    if min(shape) == 1:
+        raise InputError(f"{path}: one slice ({size} voxels), expected a 3D image; upload the whole series")
+
+
+def _fill(voxels: NDArray[Any], chunks: Iterable[bytes], stored: np.dtype[Any]) -> int:
+    """Convert chunks into the flat `voxels`; returns the bytes seen, too many if they do not fit."""
+    seen, start, rest = 0, 0, b""
+    for chunk in chunks:
+        seen += len(chunk)
+        data = rest + chunk if rest else chunk
+        values = np.frombuffer(data, stored, len(data) // stored.itemsize)
+        if start + len(values) > len(voxels):
+            break
+        voxels[start : start + len(values)] = values
+        start += len(values)
+        rest = data[values.nbytes :]
+    return seen

@@ -1,0 +1,94 @@
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.grandchallenge.interface import Interface, is_relative_path
+from tests.common.grandchallenge.helpers import CT, INTERFACE, MASK, PET, REPOSITORY
+
+DOCUMENT: dict[str, Any] = {
+    "title": "Lesions",
+    "inputs": [
+        {"slug": "ct", "kind": "image", "relative_path": "images/ct", "outside": -1024},
+        {"slug": "pet", "kind": "image", "relative_path": "images/pet", "reference": True},
+        {
+            "slug": "lesion-clicks",
+            "kind": "multiple-points",
+            "relative_path": "lesion-clicks.json",
+            "optional": True,
+        },
+    ],
+    "outputs": [asdict(MASK)],
+}
+
+
+def load(folder: Path, document: object) -> Interface:
+    path = folder / "interface.json"
+    path.write_text(json.dumps(document))
+    return Interface.load(path)
+
+
+def test_interface_file_gives_its_sockets(tmp_path: Path) -> None:
+    interface = load(tmp_path, DOCUMENT)
+    assert interface == INTERFACE
+    assert interface.reference == PET
+    assert interface.mask == MASK
+
+
+def test_every_algorithm_has_a_sound_interface() -> None:
+    paths = list((REPOSITORY / "containers").glob("*/interface.json"))
+    assert all(Interface.load(path).mask.kind == "segmentation" for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("socket", "entry", "value", "message"),
+    [
+        (0, "slug", "CT scan", "slug 'CT scan'"),
+        (0, "kind", "photo", "kind"),
+        (0, "relative_path", "../ct", "not a path inside"),
+        (0, "relative_path", "ct", "under 'images/'"),
+        (2, "relative_path", "images/clicks", "under 'images/'"),
+        (0, "reference", True, "exactly one input image"),
+        (1, "reference", False, "exactly one input image"),
+        (2, "reference", True, "only an image"),
+        (0, "optional", True, "only points"),
+        (0, "slug", "pet", "twice"),
+        (0, "outside", "air", "outside"),
+        (0, "colour", "red", "colour"),
+    ],
+)
+def test_broken_socket_is_named(tmp_path: Path, socket: int, entry: str, value: object, message: str) -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    document["inputs"][socket][entry] = value
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path, document)
+
+
+@pytest.mark.parametrize("outputs", [[], [asdict(MASK), {**asdict(MASK), "slug": "other"}], [asdict(CT)]])
+def test_exactly_one_segmentation_comes_out(tmp_path: Path, outputs: object) -> None:
+    with pytest.raises(ValueError, match="exactly one output"):
+        load(tmp_path, {**DOCUMENT, "inputs": DOCUMENT["inputs"][1:], "outputs": outputs})
+
+
+def test_segmentation_is_no_input(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a segmentation"):
+        load(tmp_path, {**DOCUMENT, "inputs": [asdict(PET), {**asdict(MASK), "slug": "prior"}]})
+
+
+def test_interface_that_is_not_json_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "interface.json"
+    path.write_text("{")
+    with pytest.raises(ValueError, match=r"interface\.json"):
+        Interface.load(path)
+
+
+@pytest.mark.parametrize("path", ["images/ct", "clicks.json", "a/b/c"])
+def test_path_inside_a_folder_is_relative(path: str) -> None:
+    assert is_relative_path(path)
+
+
+@pytest.mark.parametrize("path", ["", ".", "/images", "../x", "a/../b", "a//b", "a/", "a\nb", None, 3])
+def test_path_that_leaves_a_folder_is_not_relative(path: object) -> None:
+    assert not is_relative_path(path)
