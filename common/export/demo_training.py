@@ -55,7 +55,7 @@ def train(
     network.train()
     losses = []
     for step in range(1, steps + 1):
-        images, truths = _mirrored(sampler(rng), mirror_axes, rng)
+        images, truths = mirrored(sampler(rng), mirror_axes, rng)
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(images)
         loss = segmentation_loss(logits.float(), truths)
@@ -85,9 +85,10 @@ def segmentation_loss(logits: torch.Tensor, truths: torch.Tensor) -> torch.Tenso
     return functional.cross_entropy(logits, truths) - dice.mean()
 
 
-def _mirrored(
+def mirrored(
     batch: Batch, axes: Sequence[int], rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Flip patches and their truths along each of the patch's axes with an even chance."""
     images, truths = batch
     flipped = [axis for axis in axes if rng.random() < 0.5]
     images = np.flip(images, tuple(axis + 2 for axis in flipped))

@@ -1,0 +1,108 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from common.export.checkpoint import read_checkpoint
+from common.export.demo_patches import Batch
+from common.export.demo_training import (
+    initialise,
+    mirrored,
+    save_nnunet_checkpoint,
+    segmentation_loss,
+    train,
+)
+
+
+def small_network() -> nn.Module:
+    with torch.device("meta"):
+        return nn.Sequential(
+            nn.Conv3d(1, 4, 3, padding=1), nn.InstanceNorm3d(4, affine=True), nn.ReLU(), nn.Conv3d(4, 2, 1)
+        )
+
+
+def bright_boxes(rng: np.random.Generator) -> Batch:
+    truths = np.zeros((2, 12, 12, 12), np.uint8)
+    for truth, (z, y, x) in zip(truths, rng.integers(0, 8, (2, 3)), strict=True):
+        truth[z : z + 4, y : y + 4, x : x + 4] = 1
+    images = 4 * truths[:, None] + rng.standard_normal((2, 1, 12, 12, 12))
+    return images.astype(np.float32), truths
+
+
+def trained(steps: int, seed: int = 0) -> nn.Module:
+    return train(initialise(small_network(), 0), bright_boxes, steps=steps, seed=seed, mirror_axes=(0, 2))
+
+
+def dice(network: nn.Module) -> float:
+    images, truths = bright_boxes(np.random.default_rng(99))
+    with torch.no_grad():
+        masks = network(torch.from_numpy(images)).argmax(1).numpy()
+    return 2 * float((masks * truths).sum()) / float(masks.sum() + truths.sum())
+
+
+def test_training_teaches_what_the_patches_show() -> None:
+    network = trained(80)
+    assert dice(network) > 0.5
+    assert dice(network) > dice(initialise(small_network(), 0)) + 0.3
+    assert not network.training
+
+
+def test_a_seed_makes_the_same_weights_again() -> None:
+    first, second, third = trained(20), trained(20), trained(20, seed=1)
+    for one, two in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, two)
+    assert not torch.equal(next(first.parameters()), next(third.parameters()))
+
+
+def test_initial_weights_are_finite_and_come_from_the_seed() -> None:
+    one, two, other = (initialise(small_network(), seed).state_dict() for seed in (3, 3, 4))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not torch.equal(one["0.weight"], other["0.weight"])
+    assert torch.equal(one["1.weight"], torch.ones(4))
+
+
+def test_loss_is_cross_entropy_less_dice() -> None:
+    probability = torch.tensor([0.9, 0.2, 0.6, 0.4])
+    logits = torch.stack([torch.zeros(4), torch.logit(probability)])[None]
+    truths = torch.tensor([[1, 0, 1, 0]])
+    cross_entropy = -sum(math.log(p) for p in (0.9, 0.8, 0.6, 0.6)) / 4
+    dice = (2 * 1.5 + 1) / (2.1 + 2 + 1)
+    assert segmentation_loss(logits, truths).item() == pytest.approx(cross_entropy - dice, abs=1e-5)
+
+
+def test_patches_and_truths_are_mirrored_together() -> None:
+    images = np.random.default_rng(0).random((2, 3, 4, 5, 6)).astype(np.float32)
+    truths = (images[:, 0] > 0.5).astype(np.uint8)
+    seen = set()
+    for seed in range(20):
+        flipped, flipped_truths = mirrored((images, truths), (1, 2), np.random.default_rng(seed))
+        assert torch.equal(flipped_truths, (flipped[:, 0] > 0.5).long())
+        seen |= {
+            axes
+            for axes in ((), (3,), (4,), (3, 4), (2,))
+            if np.array_equal(np.flip(images, axes), flipped.numpy())
+        }
+    assert seen == {(), (3,), (4,), (3, 4)}
+
+
+def test_checkpoint_is_read_as_nnunets(tmp_path: Path) -> None:
+    network = initialise(small_network(), 0)
+    path = tmp_path / "fold_0" / "checkpoint_final.pth"
+    save_nnunet_checkpoint(
+        network,
+        path,
+        plans={"plans_name": "p"},
+        dataset={"labels": {}},
+        configuration="3d_fullres",
+        trainer="nnUNetTrainer",
+        mirror_axes=(2,),
+        epochs=7,
+    )
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.configuration == "3d_fullres"
+    assert checkpoint.mirror_axes == (2,)
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(checkpoint.weights[name], tensor)
