@@ -1,13 +1,14 @@
 """Intensity normalisation, in place.
 
-Source: nnunetv2/preprocessing/normalization/default_normalization_schemes.py.
+Sources: nnunetv2/preprocessing/normalization/default_normalization_schemes.py and, for `ct2`,
+nnunet/preprocessing/preprocessing.py (nnU-Net 1.7.1).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError
-from common.nnunet.plans import Channel
+from common.nnunet.plans import Channel, Statistics
 
 SMALLEST_SPREAD = 1e-8
 """Divide by no less than this."""
@@ -22,6 +23,8 @@ def normalise(image: NDArray[np.float32], channel: Channel, mask: NDArray[np.boo
     match channel.scheme:
         case "ct":
             _ct(image, channel)
+        case "ct2":
+            _ct2(image, channel)
         case "z_score":
             _z_score(image, mask if channel.use_mask else None)
         case "rescale_0_1":
@@ -36,19 +39,37 @@ def normalise(image: NDArray[np.float32], channel: Channel, mask: NDArray[np.boo
 def mean_and_spread(image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> tuple[float, float]:
     """Mean and standard deviation, in float64, slice by slice so that no copy of the image is made."""
     slices = [image[z] if mask is None else image[z][mask[z]] for z in range(len(image))]
-    count = sum(s.size for s in slices)
+    count = max(1, sum(s.size for s in slices))
     mean = sum(float(s.sum(dtype=np.float64)) for s in slices) / count
     square = sum(float(np.square(s - mean, dtype=np.float64).sum()) for s in slices)
     return mean, float(np.sqrt(square / count))
 
 
-def _ct(image: NDArray[np.float32], channel: Channel) -> None:
-    statistics = channel.statistics
-    if statistics is None:
+def _statistics(channel: Channel) -> Statistics:
+    if channel.statistics is None:
         raise ValueError(f"channel {channel.name} has no statistics")
+    return channel.statistics
+
+
+def _ct(image: NDArray[np.float32], channel: Channel) -> None:
+    statistics = _statistics(channel)
     np.clip(image, statistics.percentile_00_5, statistics.percentile_99_5, out=image)
     image -= statistics.mean
     image /= max(statistics.std, SMALLEST_SPREAD)
+
+
+def _ct2(image: NDArray[np.float32], channel: Channel) -> None:
+    low, high = _statistics(channel).percentile_00_5, _statistics(channel).percentile_99_5
+    inside = (image > low) & (image < high)
+    if not inside.any():
+        raise InputError(
+            f"channel {channel.name}: found no intensity between {low:g} and {high:g}, as in the training; "
+            "check the image's unit"
+        )
+    mean, spread = mean_and_spread(image, inside)
+    np.clip(image, low, high, out=image)
+    image -= mean
+    image /= max(spread, SMALLEST_SPREAD)
 
 
 def _z_score(image: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> None:

@@ -1,9 +1,11 @@
 """From images to the network's volume: transpose, crop to non-zero, normalise, resample.
 
-Source: nnunetv2/preprocessing/preprocessors/default_preprocessor.py.
+Sources: nnunetv2/preprocessing/preprocessors/default_preprocessor.py and, for the first generation, which
+resamples before it normalises, nnunet/preprocessing/preprocessing.py (nnU-Net 1.7.1).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +13,15 @@ from scipy import ndimage
 
 from common.errors import InputError
 from common.nnunet.normalise import normalise
-from common.nnunet.plans import Plans
+from common.nnunet.plans import Plans, Resampling
 from common.nnunet.resample import Shape, Spacing, resample, resampled_shape
 from common.nnunet.space import Crop, NetworkSpace
 
 Images = list[NDArray[np.float32]]
+Mask = NDArray[np.bool_]
+
+HALF = np.float32(0.5 - 1e-6)
+"""A voxel half inside the non-zero region counts as inside, rounding or not."""
 
 
 def preprocess(
@@ -34,11 +40,35 @@ def preprocess(
     mask = filled_mask(cropped) if any(channel.use_mask for channel in plans.channels) else None
     image_spacing = (spacing[forward[0]], spacing[forward[1]], spacing[forward[2]])
     shape = resampled_shape(_shape(cropped[0]), image_spacing, plans.spacing)
+    space = NetworkSpace(plans, _shape(images[0]), image_spacing, crop, shape)
+    steps = _resample_and_normalise if plans.generation == 1 else _normalise_and_resample
+    return steps(cropped, mask, space), space
+
+
+def _normalise_and_resample(images: Images, mask: Mask | None, space: NetworkSpace) -> Images:
     channels: Images = []
-    for image, channel in zip(cropped, plans.channels, strict=True):
+    for image, channel in zip(images, space.plans.channels, strict=True):
         normalise(image, channel, mask)
-        channels.append(resample(image, shape, image_spacing, plans.spacing, plans.resample_data))
-    return channels, NetworkSpace(plans, _shape(images[0]), image_spacing, crop, shape)
+        channels.append(_resample(image, space, space.plans.resample_data))
+    return channels
+
+
+def _resample_and_normalise(images: Images, mask: Mask | None, space: NetworkSpace) -> Images:
+    if mask is not None:
+        how = replace(space.plans.resample_data, order=1, order_z=0)
+        mask = _resample(mask.astype(np.float32), space, how) >= HALF
+    channels: Images = []
+    for image, channel in zip(images, space.plans.channels, strict=True):
+        resampled = _resample(image, space, space.plans.resample_data)
+        normalise(resampled, channel, mask)
+        if mask is not None and channel.use_mask and channel.scheme != "none":
+            resampled[~mask] = 0
+        channels.append(resampled)
+    return channels
+
+
+def _resample(volume: NDArray[np.float32], space: NetworkSpace, how: Resampling) -> NDArray[np.float32]:
+    return resample(volume, space.shape, space.image_spacing, space.plans.spacing, how)
 
 
 def nonzero_region(images: Sequence[NDArray[np.float32]]) -> Crop:
@@ -53,7 +83,7 @@ def nonzero_region(images: Sequence[NDArray[np.float32]]) -> Crop:
     )
 
 
-def filled_mask(images: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
+def filled_mask(images: Sequence[NDArray[np.float32]]) -> Mask:
     """Where some image is not zero, with the holes that this region encloses."""
     background = np.logical_and.reduce([image == 0 for image in images])
     padded = np.pad(background, 1, constant_values=True)
