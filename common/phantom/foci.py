@@ -62,7 +62,7 @@ def draw_foci(vary: Variation, tissues: list[Tissue], lesions: int, inflammation
             break
         site = vary.one_of(SITES)
         place = vary.near(vary.one_of(site.places), site.reach)
-        diameter = vary.log_between(*site.diameter)
+        diameter = vary.between(*site.diameter)
         if _is_free(place, diameter / 2 + GAP, taken):
             shape = _outline(vary, place, diameter)
             foci.append(Tissue(names[len(foci)], shape, vary.about(site.hu, 0.2), vary.between(*site.suv)))

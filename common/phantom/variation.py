@@ -30,10 +30,6 @@ class Variation:
         """Vary a value by about that fraction."""
         return value * float(np.exp(spread * self.rng.standard_normal()))
 
-    def log_between(self, low: float, high: float) -> float:
-        """Draw any value of the range, small ones more often."""
-        return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
-
     def one_of(self, choices: Sequence[T]) -> T:
         """Draw one of them, all equally likely."""
         return choices[int(self.rng.integers(len(choices)))]
