@@ -36,12 +36,13 @@ Probability = NDArray[np.float32]
 
 def fuse(segmentation: Probability, localisation: Probability) -> NDArray[np.uint8]:
     """Join the foreground probabilities (z, y, x) of both phases, on one grid, to a mask."""
+    segmentation = np.ascontiguousarray(segmentation)
     high = segmentation > HIGH
     segmented = Components.of(segmentation > LOW)
     mask = np.zeros(segmentation.shape, bool)
     if segmented.largest < SMALLEST_LOW and Components.of(high).largest < SMALLEST_HIGH:
         return mask.view(np.uint8)
-    cue = localisation > CUE
+    cue = np.ascontiguousarray(localisation > CUE)
     _keep_segmented(mask, segmented, segmentation, high, cue)
     _add_localised(mask, Components.of(cue), segmentation, len(segmented))
     return mask.view(np.uint8)
