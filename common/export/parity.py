@@ -21,16 +21,13 @@ def measure_parity(network: torch.nn.Module, path: Path, tile_shape: Sequence[in
     `tile_shape` is (C, [Z,] Y, X); mirroring is along every spatial axis. Raises `ModelError` for a
     difference above `TOLERANCE`.
     """
-    engine = make_engine(path, engine="cpu")
     tile = np.random.default_rng(SEED).standard_normal((1, *tile_shape), np.float32)
-    mirrored = np.ascontiguousarray(np.flip(tile, axis=tuple(range(2, tile.ndim))))
-    differences, spreads = [], []
-    for tiles in (tile, mirrored):
-        with torch.inference_mode():
-            expected = network(torch.from_numpy(tiles)).numpy()
-        differences.append(np.abs(engine.run(tiles) - expected).max())
-        spreads.append(expected.std())
-    parity = Parity(max_difference=float(np.max(differences)), spread=float(np.min(spreads)))
+    tiles = (tile, np.ascontiguousarray(np.flip(tile, axis=tuple(range(2, tile.ndim)))))
+    with torch.inference_mode():
+        expected = np.stack([network(torch.from_numpy(tile)).numpy() for tile in tiles])
+    engine = make_engine(path, engine="cpu")
+    found = np.stack([engine.run(tile) for tile in tiles])
+    parity = Parity(max_difference=float(np.abs(found - expected).max()), spread=float(expected.std()))
     if not parity.max_difference <= TOLERANCE * parity.spread:
         raise ModelError(
             f"{path.name}: ONNX Runtime's logits differ from torch's by {parity.max_difference:.2e}, "
