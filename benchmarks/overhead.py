@@ -1,0 +1,60 @@
+"""Everything but the network at 326×400×400: both predict with one that hands two channels through.
+
+python benchmarks/overhead.py
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from benchmarks.paired import main
+from benchmarks.scenario import PATCH, Mask, Scenario
+from common.inference.options import Options
+from common.model_folder import read_model, write_model
+
+SCENARIO = Scenario("overhead", (326, 400, 400), mirror_axes=())
+
+
+def write() -> None:
+    """Write the scenario, with a network of one slice in the model's place."""
+    SCENARIO.write()
+    folder = SCENARIO.folder / "model"
+    model = read_model(folder, "autopet_interactive")
+    onnx.save(first_two_channels(), model.networks[0].folds[0].path)
+    write_model(folder, model)
+
+
+def first_two_channels() -> onnx.ModelProto:
+    """The network: its logits are its first two input channels."""
+    bounds = [
+        numpy_helper.from_array(np.array([value], np.int64), name)
+        for name, value in (("first", 0), ("last", 2), ("axis", 1))
+    ]
+    node = helper.make_node("Slice", ["tiles", "first", "last", "axis"], ["logits"])
+    tiles, logits = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, *PATCH])
+        for name, channels in (("tiles", 4), ("logits", 2))
+    )
+    graph = helper.make_graph([node], "first_two_channels", [tiles], [logits], bounds)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def nnunet() -> Callable[[], Mask]:
+    """nnU-Net with the same network."""
+    import torch
+
+    class FirstTwoChannels(torch.nn.Module):
+        def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+            return tiles[:, :2].clone()
+
+    def use(predictor: object) -> None:
+        vars(predictor).update(network=FirstTwoChannels(), list_of_parameters=[{}])
+
+    return SCENARIO.nnunet(use)
+
+
+if __name__ == "__main__":
+    subjects = {"nnU-Net": nnunet, "petct": lambda: SCENARIO.petct(Options(engine="cpu"))}
+    main(__doc__, subjects, baseline="nnU-Net", runs=3, prepare=write)

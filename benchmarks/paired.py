@@ -1,0 +1,70 @@
+"""Paired measurement: this project and the original in turn, each run in a process of its own."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from statistics import median
+
+from common.memory import peak_memory
+
+GIB = 2**30
+
+Subject = Callable[[], Callable[[], object]]
+"""Prepares, and returns the work to be timed."""
+
+
+def main(
+    description: str | None,
+    subjects: Mapping[str, Subject],
+    *,
+    baseline: str,
+    runs: int,
+    prepare: Callable[[], object] = lambda: None,
+) -> None:
+    """Time one subject when named, else all of them in turn, and print medians and ratios to `baseline`.
+
+    `prepare` is called once, before all subjects, to write the files that they read.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("subject", nargs="?", choices=list(subjects), help="run this alone, in this process")
+    parser.add_argument("--runs", type=int, default=runs, help="of each subject (default: %(default)s)")
+    arguments = parser.parse_args()
+    if arguments.subject:
+        print(json.dumps(_measure(subjects[arguments.subject])))
+    else:
+        prepare()
+        _print_table(_in_turn(list(subjects), arguments.runs), baseline)
+
+
+def _measure(subject: Subject) -> dict[str, float]:
+    work = subject()
+    start = time.perf_counter()
+    work()
+    return {"seconds": time.perf_counter() - start, "gibibytes": peak_memory() / GIB}
+
+
+def _in_turn(names: list[str], runs: int) -> dict[str, list[dict[str, float]]]:
+    """All subjects `runs` times, A B A B, so that a machine that slows down slows all alike."""
+    measured: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    for run in range(runs):
+        for name in names:
+            output = subprocess.run(
+                [sys.executable, *sys.argv, name], check=True, stdout=subprocess.PIPE, text=True
+            ).stdout
+            measured[name].append(json.loads(output.splitlines()[-1]))
+            print(f"run {run + 1} of {runs}, {name}: {measured[name][-1]['seconds']:.2f} s", file=sys.stderr)
+    return measured
+
+
+def _print_table(measured: Mapping[str, list[dict[str, float]]], baseline: str) -> None:
+    cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    print(f"medians of {len(measured[baseline])} paired runs on cores {cores}\n")
+    print(f"{'':24}{'seconds':>10}{'speed-up':>10}{'peak GiB':>10}")
+    for name, runs in measured.items():
+        ratios = [b["seconds"] / a["seconds"] for a, b in zip(runs, measured[baseline], strict=True)]
+        seconds, gibibytes = (median(run[key] for run in runs) for key in ("seconds", "gibibytes"))
+        print(f"{name:24}{seconds:10.2f}{median(ratios):10.2f}{gibibytes:10.2f}")
