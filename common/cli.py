@@ -16,6 +16,8 @@ from common import algorithms
 from common.errors import MachineError, PetctError
 from common.inference.options import ENGINES, PRECISIONS, Options
 from common.memory import peak_memory
+from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, make_phantom
+from common.phantom.writing import write_phantom
 
 logger = logging.getLogger("petct")
 
@@ -35,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command(parsed)
     except PetctError as error:
         return _fail(error)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("common", "containers"):
+            raise
+        return _fail(MachineError(f"{error.name} is not installed; pip install 'petct[evaluate,export]'"))
     except MemoryError as error:
         return _fail(MachineError(f"memory ran out ({error}); use a machine with more"))
     return 0
@@ -51,7 +57,10 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (default: the fastest)")
     run.add_argument("--precision", choices=PRECISIONS, default="float32", help="(default: %(default)s)")
     run.add_argument(
-        "--time-limit", type=_seconds, metavar="S", help="run fewer folds and mirrorings if that is needed"
+        "--time-limit",
+        type=_positive(float),
+        metavar="S",
+        help="run fewer folds and mirrorings if that is needed",
     )
 
     export = _command(commands, "export", _export, "make a model folder from a training checkpoint")
@@ -74,8 +83,8 @@ def parser() -> argparse.ArgumentParser:
     phantom = _command(commands, "phantom", _phantom, "make a synthetic PET/CT case")
     phantom.add_argument("--output", type=Path, required=True, help="folder for input/ and truth/")
     phantom.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
-    phantom.add_argument("--shape", type=int, nargs=3, metavar=("Z", "Y", "X"), help="voxels")
-    phantom.add_argument("--spacing", type=float, nargs=3, metavar=("Z", "Y", "X"), help="voxel edges, in mm")
+    _vector(phantom, "--shape", int, DEFAULT_SHAPE, "voxels")
+    _vector(phantom, "--spacing", float, DEFAULT_SPACING, "voxel edges, in mm")
     return root
 
 
@@ -96,11 +105,28 @@ def _folders(parser: argparse.ArgumentParser, **defaults: Path) -> None:
         )
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
-    return seconds
+def _vector(
+    parser: argparse.ArgumentParser,
+    name: str,
+    kind: Callable[[str], float],
+    default: Sequence[float],
+    text: str,
+) -> None:
+    axes, shown = ("Z", "Y", "X"), " ".join(map(str, default))
+    parser.add_argument(
+        name, type=_positive(kind), nargs=3, default=default, metavar=axes, help=f"{text} (default: {shown})"
+    )
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not positive")
+        return value
+
+    number.__name__ = "number"  # argparse shows it
+    return number
 
 
 def _fail(error: PetctError) -> int:
@@ -142,12 +168,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _phantom(arguments: argparse.Namespace) -> None:
-    from common.phantom.phantom import make_phantom
-    from common.phantom.writing import write_phantom
-
-    given = {name: tuple(value) for name in ("shape", "spacing") if (value := getattr(arguments, name))}
     folder: Path = arguments.output
-    phantom = make_phantom(arguments.seed, **given)
+    phantom = make_phantom(arguments.seed, tuple(arguments.shape), tuple(arguments.spacing))
     write_phantom(phantom, folder / "input", folder / "truth" / f"phantom_{arguments.seed}.mha")
 
 

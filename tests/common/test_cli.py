@@ -113,9 +113,7 @@ def spoil(array):
     ("breakage", "message"),
     [
         pytest.param(remove, "images/pet: 0 images", id="missing image"),
-        pytest.param(
-            lambda p: shutil.copy(p, p.with_name("b.mha")), "images/pet: 2 images", id="two images"
-        ),
+        pytest.param(lambda p: shutil.copy(p, p.with_name("b.mha")), "images/pet: 2 images", id="two images"),
         pytest.param(truncate, "images/pet/case.mha: ", id="truncated image"),
         pytest.param(lambda p: p.write_text("no image"), "images/pet/case.mha: ", id="no image"),
         pytest.param(lambda p: rewrite(p, spoil), "images/pet/case.mha: ", id="NaN"),

@@ -19,8 +19,8 @@ def space() -> NetworkSpace:
     return NetworkSpace(plans, SHAPE, (1, 1, 1), (slice(0, 20), slice(0, 24), slice(0, 28)), SHAPE)
 
 
-def painted(clicks, **settings) -> np.ndarray:
-    channels = click_channels(clicks, space(), **({"point_width": 2, "encoding": "distance"} | settings))
+def painted(clicks, *, point_width=2, encoding="distance"):
+    channels = click_channels(clicks, space(), point_width=point_width, encoding=encoding)
     return Volume(SHAPE, channels).tile((0, 0, 0), SHAPE)
 
 
@@ -89,5 +89,5 @@ def test_gaussian_encoding_filters_unit_impulses():
 
 @pytest.mark.parametrize("settings", [{"point_width": 0}, {"point_width": "2"}, {"encoding": "cube"}])
 def test_settings_that_are_none_are_refused(settings):
-    with pytest.raises(ModelError, match="found point_width .* expected a whole number of voxels"):
+    with pytest.raises(ModelError, match=r"found point_width .* expected a whole number of voxels"):
         painted([], **settings)

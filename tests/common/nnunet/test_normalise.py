@@ -52,7 +52,7 @@ def test_colours_are_divided_by_255():
 
 
 def test_intensities_that_are_no_colours_are_refused():
-    with pytest.raises(InputError, match="red: found intensities from -.* expected 0 to 255"):
+    with pytest.raises(InputError, match=r"red: found intensities from -.* expected 0 to 255"):
         normalised(image(), Channel("red", "rgb_0_1"))
 
 

@@ -7,7 +7,8 @@ from common.nnunet.plans import Channel, Plans, Resampling
 from common.nnunet.preprocess import filled_mask, nonzero_region, preprocess
 
 
-def plans(transpose=(0, 1, 2), spacing=(1.0, 1.0, 1.0), channels=(Channel("PET", "none"),)) -> Plans:
+def plans(transpose=(0, 1, 2), spacing=(1.0, 1.0, 1.0)) -> Plans:
+    channels = (Channel("PET", "none"),)
     return Plans(2, (8, 8, 8), spacing, transpose, channels, Resampling(3), Resampling(1))
 
 
