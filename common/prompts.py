@@ -37,7 +37,8 @@ class BallChannel:
     """A cube of odd size that holds one ball."""
 
     def read(self, window: Window, out: NDArray[np.float32]) -> None:
-        """Paint the balls that reach into the window."""
+        """Paint the balls that reach into the window, on zero."""
+        out[...] = 0
         radius = self.ball.shape[0] // 2
         first = np.array([w.start for w in window])
         last = np.array([w.stop for w in window]) - 1

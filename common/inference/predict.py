@@ -58,19 +58,20 @@ def predict(
                 passes = _passes_before(options.deadline, engine, volume, grid, network)
         with Progress(len(grid) * len(passes.mirrorings), f"tiles of fold {fold.name}") as progress:
             for start, tile in _read_ahead(volume, grid):
-                logits = _mirrored(engine, tile, passes.mirrorings, FOREGROUND[foreground], progress)
-                logits *= weights
-                total[grid.window(start)] += logits
+                summed = _mirrored(engine, tile, passes.mirrorings, FOREGROUND[foreground], progress)
+                # Slice by slice, so that the products stay in the processor's cache.
+                for sum_, part, weight in zip(total[grid.window(start)], summed, weights, strict=True):
+                    sum_ += part * weight
         del engine
     return grid.normalise(total, len(passes))
 
 
 def _difference(logits: Tile) -> Tile:
-    return logits[1] - logits[0]
+    return np.subtract(logits[1], logits[0], out=logits[0])
 
 
 def _softmax(logits: Tile) -> Tile:
-    return np.asarray(expit(logits[1] - logits[0]))
+    return np.asarray(expit(_difference(logits)))
 
 
 FOREGROUND: dict[Foreground, Callable[[Tile], Tile]] = {"logit": _difference, "probability": _softmax}
@@ -89,12 +90,18 @@ def _mirrored(
     progress: Progress,
 ) -> Tile:
     """The sum over mirrorings of one tile's foreground (z, y, x), each flipped back."""
-    total = np.zeros(tile.shape[1:], np.float32)
-    for axes in mirrorings:
-        flipped = np.ascontiguousarray(np.flip(tile, tuple(axis + 1 for axis in axes)))
-        total += np.flip(foreground(engine.run(flipped[None])[0]), axes)
+    predictions = (_flipped(engine, tile, axes, foreground) for axes in mirrorings)
+    total = next(predictions)
+    progress.step()
+    for prediction in predictions:
+        total += prediction
         progress.step()
     return total
+
+
+def _flipped(engine: Engine, tile: Tile, axes: Mirroring, foreground: Callable[[Tile], Tile]) -> Tile:
+    flipped = np.ascontiguousarray(np.flip(tile, tuple(axis + 1 for axis in axes)))
+    return np.flip(foreground(engine.run(flipped[None])[0]), axes)
 
 
 def _read_ahead(volume: Volume, grid: TileGrid) -> Iterator[tuple[Shape, Tile]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.nnunet.plans import Plans
+from common.nnunet.plans import Plans, Resampling
 from common.nnunet.resample import Shape, Spacing, resample
 
 Crop = tuple[slice, slice, slice]
@@ -33,6 +33,11 @@ class NetworkSpace:
         """Voxels of the crop, before resampling."""
         a, b, c = (s.stop - s.start for s in self.crop)
         return a, b, c
+
+    def from_image(self, volume: NDArray[np.float32], how: Resampling) -> NDArray[np.float32]:
+        """A volume on the image's grid (z, y, x) transposed, cropped and resampled to the network's shape."""
+        cropped = volume.transpose(self.plans.transpose_forward)[self.crop]
+        return resample(cropped, self.shape, self.image_spacing, self.plans.spacing, how)
 
     def to_crop(self, prediction: NDArray[np.float32]) -> NDArray[np.float32]:
         """A prediction (network's shape) resampled to the crop's shape."""

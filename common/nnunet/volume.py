@@ -20,7 +20,7 @@ class Channel(Protocol):
     """One input channel (z, y, x)."""
 
     def read(self, window: Window, out: NDArray[np.float32]) -> None:
-        """Fill `out`, which is zero, with the voxels of a window inside the volume."""
+        """Overwrite `out` with the voxels of a window inside the volume."""
         ...
 
 
@@ -44,11 +44,12 @@ class Volume:
 
     def tile(self, start: Shape, patch: Shape) -> NDArray[np.float32]:
         """Voxels (C, z, y, x) of the tile that starts there, zero outside the volume."""
-        tile = np.zeros((len(self.channels), *patch), np.float32)
         ends = [s + size for s, size in zip(start, patch, strict=True)]
         a, b, c = (
             slice(max(0, s), min(end, size)) for s, end, size in zip(start, ends, self.shape, strict=True)
         )
+        is_whole = all(w.stop - w.start == size for w, size in zip((a, b, c), patch, strict=True))
+        tile = (np.empty if is_whole else np.zeros)((len(self.channels), *patch), np.float32)
         inside = tuple(slice(w.start - s, w.stop - s) for w, s in zip((a, b, c), start, strict=True))
         for channel, out in zip(self.channels, tile, strict=True):
             channel.read((a, b, c), out[inside])
