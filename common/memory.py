@@ -9,16 +9,18 @@ from common.errors import MachineError
 logger = logging.getLogger(__name__)
 
 GIB = 2**30
+MARGIN = 64 * 2**20
+"""Kept for libraries that end the process when they get no working memory, as OpenBLAS does."""
 
 
 def require_memory(needed: int, purpose: str) -> None:
     """Raise `MachineError` when fewer than `needed` bytes are left for `purpose`."""
-    left = available_memory()
+    left = available_memory() - MARGIN
     logger.info("%s needs about %.2f GiB of memory, %.2f GiB are free", purpose, needed / GIB, left / GIB)
     if needed > left:
         raise MachineError(
             f"{purpose} needs about {needed / GIB:.2f} GiB of memory, {left / GIB:.2f} GiB are free; use a "
-            "machine, or a memory limit of the container, that much larger"
+            "machine with more, or a container with a higher limit"
         )
 
 

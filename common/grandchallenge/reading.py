@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from pathlib import Path
 
 from common.errors import InputError
@@ -10,11 +11,14 @@ from common.grandchallenge.case import Case, Click
 from common.grandchallenge.clicks import read_clicks
 from common.grandchallenge.geometry import Geometry
 from common.grandchallenge.grid import overlap, resample, same_grid
-from common.grandchallenge.images import Image, find_image, image_stem, read_image
+from common.grandchallenge.images import Image, find_image, image_stem, read_geometry, read_image
 from common.grandchallenge.inputs_json import sockets_of_case
 from common.grandchallenge.interface import Interface, Socket
+from common.memory import require_memory
 
 logger = logging.getLogger(__name__)
+
+FLOAT32 = 4
 
 
 def read_case(input_dir: Path, interface: Interface) -> Case:
@@ -26,6 +30,7 @@ def read_case(input_dir: Path, interface: Interface) -> Case:
     image_sockets = {socket.slug: socket for socket in sockets if socket.kind == "image"}
     clicks = _read_clicks(input_dir, [socket for socket in sockets if socket.kind == "multiple-points"])
     paths = {slug: find_image(input_dir / socket.relative_path) for slug, socket in image_sockets.items()}
+    require_memory(_memory(list(paths.values()), paths[interface.reference.slug]), "reading this case")
     with ThreadPoolExecutor(len(paths)) as threads:
         images = dict(zip(paths, threads.map(read_image, paths.values()), strict=True))
     grid = images[interface.reference.slug].geometry
@@ -38,6 +43,14 @@ def read_case(input_dir: Path, interface: Interface) -> Case:
         stem=image_stem(paths[interface.reference.slug]),
         clicks=clicks,
     )
+
+
+def _memory(paths: Sequence[Path], reference: Path) -> int:
+    """Bytes of all images as float32, and of a second copy where one goes onto the reference's grid."""
+    grid = read_geometry(reference)
+    grids = [read_geometry(path) for path in paths]
+    resampled = sum(not same_grid(grid, other) for other in grids)
+    return FLOAT32 * (sum(prod(other.size) for other in grids) + 2 * resampled * prod(grid.size))
 
 
 def _place(image: Image, socket: Socket, path: Path, grid: Geometry) -> Image:

@@ -19,7 +19,6 @@ from common.inference.engine import Engine, make_engine
 from common.inference.options import Options
 from common.inference.passes import Mirroring, Passes, within_time
 from common.inference.progress import Progress
-from common.memory import require_memory
 from common.model_folder import Network
 from common.nnunet.resample import Shape
 from common.nnunet.tiles import TileGrid
@@ -41,10 +40,9 @@ def predict(
 ) -> NDArray[np.float32]:
     """The foreground's mean logit difference or probability, (z, y, x) in network space.
 
-    Raises `MachineError` when memory or time do not suffice, before the work starts.
+    Raises `MachineError` when the time does not suffice, before the work starts.
     """
     grid = TileGrid(volume.shape, _patch(network))
-    require_memory(4 * int(np.prod(grid.padded_shape)) + network.tile_memory, "prediction")
     total = np.zeros(grid.padded_shape, np.float32)
     weights = grid.weights()
     passes = Passes.of(len(network.folds), network.mirror_axes)

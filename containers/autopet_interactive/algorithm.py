@@ -12,6 +12,7 @@ from common.inference.options import Options
 from common.inference.predict import predict
 from common.model_folder import Model
 from common.nnunet.case import take_images
+from common.nnunet.memory import require_memory_for
 from common.nnunet.preprocess import preprocess
 from common.nnunet.volume import ArrayChannel, Volume
 from common.prompts import click_channels
@@ -25,6 +26,7 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     """
     network = model.network("segmentation")
     plans = network.nnunet_plans
+    require_memory_for(case.geometry, network)
     images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
     clicks = click_channels(case.clicks, space, **model.settings)
     volume = Volume(space.shape, [*map(ArrayChannel, images), *clicks])
