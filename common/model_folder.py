@@ -6,7 +6,7 @@ The folder is what the platform mounts at `/opt/ml/model`. It holds JSON and ONN
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -160,6 +160,12 @@ def sha256_of(path: Path) -> str:
     """The file's SHA-256 in hexadecimal, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_all(folder: Path, paths: Iterable[Path]) -> str:
+    """One SHA-256 over the contents and the names of files in `folder`."""
+    lines = [f"{sha256_of(path)}  {path.relative_to(folder)}\n" for path in paths]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _take_over(staging: Path, folder: Path) -> None:

@@ -1,6 +1,5 @@
 """A folder as nnU-Net v2 trained it: `plans.json`, `dataset.json`, `fold_*/checkpoint_final.pth`."""
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from common.export.architecture import Architecture, read_architecture
 from common.export.checkpoint import Checkpoint, find_folds, read_checkpoint
 from common.export.network import export_network
 from common.export.weights import load_weights
-from common.model_folder import Network, sha256_of
+from common.model_folder import Network, sha256_of_all
 from common.nnunet.plans import Plans
 from common.nnunet.plans_v2 import read_configuration, read_json, read_plans
 
@@ -43,8 +42,7 @@ class TrainedFolder:
     def source_sha256(self) -> str:
         """One hash over the plans, the data set's description and the checkpoints."""
         paths = [self.path / "plans.json", self.path / "dataset.json", *self.folds.values()]
-        lines = [f"{sha256_of(path)}  {path.relative_to(self.path)}\n" for path in paths]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return sha256_of_all(self.path, paths)
 
 
 def read_trained_folder(path: Path, folds: Sequence[str] | None = None) -> TrainedFolder:

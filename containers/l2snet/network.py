@@ -1,158 +1,98 @@
-"""L2SNet's localisation network: a U-Net on slices, whose encoder is Res2Net-50.
+"""From trained L2SNet checkpoints to their model folder.
 
-Gao et al. 2021, "Res2Net", doi:10.1109/TPAMI.2019.2938758. Parameter names are those of timm's
-`res2net50_26w_4s` in segmentation-models-pytorch's `Unet`, with which L2SNet was trained.
+Source: MedCAI/L2SNet, whose 3D network is nnU-Net v1's and whose 2D network's weights lie in its first fold.
 """
 
-from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from torch import nn
-from torch.nn import functional
 
 from common.errors import ModelError
-from common.export.safe_load import load_safely
-from common.export.weights import load_weights
+from common.export.checkpoint import find_folds
+from common.export.network import export_network
+from common.export.nnunet_v1 import load_unet
+from common.model_folder import Model, Network, new_model_folder, sha256_of_all, write_model
+from common.nnunet.plans import Plans
+from common.nnunet.plans_v1 import MIRROR_AXES, UNet, read_plans_v1, read_unet
+from common.nnunet.postprocessing_v1 import read_postprocessing
+from containers.l2snet.localisation import CHANNELS, MIDDLE, TILE
+from containers.l2snet.res2net_unet import CLASSES, load_localiser
 
-WANTED = "a U-Net with the encoder timm-res2net50_26w_4s"
-CHANNELS = 5
-CLASSES = 2
-STEM = 64
-BLOCKS = (3, 4, 6, 3)
-"""Residual blocks in each stage of the encoder."""
-SCALES = 4
-"""Groups of channels of a residual block, each of which sees what the one before it made."""
-DECODER = (320, 256, 128, 64, 32)
+ALGORITHM = "l2snet"
+CHECKPOINT_FILE = "model_final_checkpoint.model"
+IMAGE_CHANNELS = ("PET", "CT")
+SLICES = tuple(f"PET slice {offset:+d}" for offset in range(-MIDDLE, CHANNELS - MIDDLE))
+FOLD_OF_LOCALISER = "0"
 
 
-def load_localiser(path: Path) -> nn.Module:
-    """Build the 2D network and load `epoch_*.pth`, set to inference.
+def export(checkpoint: Path, destination: Path, folds: Sequence[str] | None = None) -> None:
+    """Write the model folder `destination` from the trained folder `checkpoint`: all folds, or those named.
 
-    The encoder's tensors may be named as in segmentation-models-pytorch before 0.4 (`encoder.conv1`) or since
-    (`encoder.model.conv1`). Raises `ModelError` for a checkpoint that is missing, damaged, holds more than
-    data, or is of another network.
+    Raises `ModelError` for a checkpoint that is damaged, hostile, or not one of this algorithm.
     """
-    weights = load_safely(path)
-    if not isinstance(weights, dict) or not all(
-        isinstance(tensor, torch.Tensor) for tensor in weights.values()
-    ):
-        raise ModelError(f"{path}: found no tensors by name, expected the 2D network's state_dict")
-    named = {
-        name.removeprefix("module.").replace("encoder.model.", "encoder.", 1): tensor
-        for name, tensor in weights.items()
-    }
-    with torch.device("meta"):
-        network = Localiser()
-    load_weights(network, named, path, WANTED, "use the epoch_*.pth that L2SNet's 2D training left")
-    return network
-
-
-class Localiser(nn.Module):
-    """The U-Net; both sizes of a tile must be multiples of 32."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = Encoder()
-        self.decoder = Decoder()
-        head = nn.Conv2d(DECODER[-1], CLASSES, 3, padding=1)
-        self.segmentation_head = nn.Sequential(head)
-
-    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
-        """Logits (B, 2, Y, X) of tiles (B, 5, Y, X)."""
-        return self.segmentation_head(self.decoder(self.encoder(tiles)))
-
-
-class Encoder(nn.Module):
-    """Res2Net-50 without its classifier."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(CHANNELS, STEM, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(STEM)
-        self.layer1 = _stage(0)
-        self.layer2 = _stage(1)
-        self.layer3 = _stage(2)
-        self.layer4 = _stage(3)
-
-    def forward(self, tiles: torch.Tensor) -> list[torch.Tensor]:
-        """Feature maps at a half, a quarter, … of the tiles' size."""
-        stem = functional.relu(self.bn1(self.conv1(tiles)))
-        features = [stem, self.layer1(functional.max_pool2d(stem, 3, stride=2, padding=1))]
-        for layer in (self.layer2, self.layer3, self.layer4):
-            features.append(layer(features[-1]))
-        return features
-
-
-def _stage(index: int) -> nn.Module:
-    inputs = STEM if index == 0 else _outputs(index - 1)
-    first = Bottleneck(inputs, index, stride=1 if index == 0 else 2)
-    return nn.Sequential(first, *(Bottleneck(_outputs(index), index) for _ in range(BLOCKS[index] - 1)))
-
-
-def _outputs(stage: int) -> int:
-    return 256 * 2**stage
-
-
-class Bottleneck(nn.Module):
-    """A residual block whose 3×3 convolution is split into groups of channels.
-
-    The first block of a stage has a `stride` and treats its groups on their own.
-    """
-
-    def __init__(self, inputs: int, stage: int, stride: int | None = None) -> None:
-        super().__init__()
-        width, outputs, step = 26 * 2**stage, _outputs(stage), stride or 1
-        self.conv1 = nn.Conv2d(inputs, SCALES * width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(SCALES * width)
-        self.convs = nn.ModuleList(nn.Conv2d(width, width, 3, step, 1, bias=False) for _ in range(SCALES - 1))
-        self.bns = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(SCALES - 1))
-        self.conv3 = nn.Conv2d(SCALES * width, outputs, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(outputs)
-        self.first = stride is not None
-        self.pool: nn.Module = nn.Identity()
-        self.downsample: nn.Module = nn.Identity()
-        if self.first:
-            self.pool = nn.AvgPool2d(3, step, padding=1)
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, step, bias=False), nn.BatchNorm2d(outputs)
-            )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Feature maps of `x`, at a size less by the stride."""
-        *groups, last = functional.relu(self.bn1(self.conv1(x))).chunk(SCALES, dim=1)
-        results: list[torch.Tensor] = []
-        for group, conv, bn in zip(groups, self.convs, self.bns, strict=True):
-            alone = self.first or not results
-            results.append(functional.relu(bn(conv(group if alone else group + results[-1]))))
-        joined = torch.cat([*results, self.pool(last)], dim=1)
-        return functional.relu(self.bn3(self.conv3(joined)) + self.downsample(x))
-
-
-class Decoder(nn.Module):
-    """Doubles the size five times, the first four with the encoder's features of that size."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        skips = (*(_outputs(stage) for stage in (2, 1, 0)), STEM, 0)
-        inputs = (_outputs(3), *DECODER[:-1])
-        self.blocks = nn.ModuleList(
-            nn.Sequential(
-                OrderedDict(conv1=_convolution(below + skip, after), conv2=_convolution(after, after))
-            )
-            for below, skip, after in zip(inputs, skips, DECODER, strict=True)
+    plans, make = read_plans(checkpoint)
+    found = find_folds(checkpoint, folds, CHECKPOINT_FILE)
+    localiser = _find_localiser(checkpoint / f"fold_{FOLD_OF_LOCALISER}")
+    keep_largest = read_postprocessing(checkpoint)
+    source = sha256_of_all(checkpoint, [checkpoint / "plans.pkl", localiser, *found.values()])
+    with new_model_folder(destination) as folder:
+        networks = (
+            export_localisation(folder, load_localiser(localiser)),
+            export_segmentation(folder, plans, make, found),
         )
-
-    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
-        """Feature maps of the tiles' size."""
-        x = features.pop()
-        for block in self.blocks:
-            doubled = functional.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = block(torch.cat([doubled, features.pop()], dim=1) if features else doubled)
-        return x
+        settings = {"keep_largest": keep_largest and asdict(keep_largest)}
+        write_model(folder, Model(ALGORITHM, networks, source, settings))
 
 
-def _convolution(inputs: int, outputs: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+def export_localisation(folder: Path, localiser: torch.nn.Module) -> Network:
+    """Export the 2D network into `folder`."""
+    folds = [(FOLD_OF_LOCALISER, localiser)]
+    return export_network(folder, "localisation", folds, channels=SLICES, patch=TILE, classes=CLASSES)
+
+
+def export_segmentation(folder: Path, plans: Plans, make: UNet, folds: Mapping[str, Path]) -> Network:
+    """Export the 3D network of every fold, name → checkpoint file, into `folder`."""
+    return export_network(
+        folder,
+        "segmentation",
+        ((fold, load_unet(make, path)) for fold, path in folds.items()),
+        channels=IMAGE_CHANNELS,
+        patch=plans.patch,
+        classes=make.classes,
+        mirror_axes=MIRROR_AXES,
+        plans=plans,
     )
+
+
+def read_plans(folder: Path) -> tuple[Plans, UNet]:
+    """The plans, with the platform's names for the modalities, and the 3D network's make.
+
+    Raises `ModelError` as `read_plans_v1` does, and for another number of modalities or classes.
+    """
+    plans, make = read_plans_v1(folder), read_unet(folder)
+    found = len(plans.channels), make.classes
+    if found != (len(IMAGE_CHANNELS), CLASSES):
+        raise ModelError(
+            f"{folder / 'plans.pkl'}: found {found[0]} modalities and {found[1]} classes, expected "
+            f"{len(IMAGE_CHANNELS)} ({', '.join(IMAGE_CHANNELS)}) and {CLASSES} (background, lesion); use a "
+            "checkpoint that was trained for this algorithm"
+        )
+    channels = zip(plans.channels, IMAGE_CHANNELS, strict=True)
+    return replace(plans, channels=tuple(replace(channel, name=name) for channel, name in channels)), make
+
+
+def _find_localiser(folder: Path) -> Path:
+    """The 2D network's last epoch."""
+    epochs = {
+        int(epoch): path
+        for path in folder.glob("epoch_*.pth")
+        if (epoch := path.stem.removeprefix("epoch_")).isdecimal()
+    }
+    if not epochs:
+        raise ModelError(
+            f"{folder}: found no epoch_*.pth, expected the 2D network's checkpoint; copy it there from "
+            "L2SNet's 2D training"
+        )
+    return epochs[max(epochs)]

@@ -1,84 +1,107 @@
+import pickle
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from common.errors import ModelError
-from common.inference.engine import EngineInfo
-from containers.l2snet.localisation import localise
-from containers.l2snet.network import load_localiser
-from tests import golden_data
-from tests.golden import synth
+from common.model_folder import read_model
+from common.nnunet.safe_pickle import load
+from containers.l2snet.network import CHECKPOINT_FILE, export
 
 
-@pytest.fixture(scope="module")
-def weights() -> dict[str, torch.Tensor]:
-    return golden_data.weights("l2snet/unet2d.layout.json", "unet2d/")
+@pytest.fixture
+def checkpoint(l2snet_checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy that a test may break; the checkpoints are links, to be replaced rather than changed."""
+    return shutil.copytree(l2snet_checkpoint, tmp_path / "checkpoint", copy_function=copy_or_link)
 
 
-@pytest.fixture(scope="module")
-def network(weights: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
-    path = tmp_path_factory.mktemp("2d") / "epoch_030.pth"
-    torch.save(weights, path)
-    return load_localiser(path)
+def copy_or_link(source: str, target: str) -> None:
+    if source.endswith("plans.pkl"):
+        shutil.copy(source, target)
+    else:
+        Path(target).symlink_to(source)
 
 
-class TorchEngine:
-    """The network in PyTorch, as an engine."""
-
-    info = EngineInfo("torch", "cpu", "float32", torch.__version__)
-
-    def __init__(self, network: torch.nn.Module) -> None:
-        self.network = network
-
-    def run(self, tiles: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        with torch.inference_mode():
-            return self.network(torch.from_numpy(tiles)).numpy()
-
-
-def test_logits_are_the_originals(network: torch.nn.Module) -> None:
-    tiles = torch.from_numpy(synth.image(41, (5, 64, 96)))[None]
-    with torch.inference_mode():
-        logits = network(tiles)[0].numpy()
-    np.testing.assert_allclose(logits, golden_data.expected("l2snet")["unet2d_logits"], rtol=0, atol=1e-3)
+def test_the_model_folder_holds_both_networks(l2snet_model: Path) -> None:
+    model = read_model(l2snet_model, "l2snet")
+    localisation, segmentation = model.network("localisation"), model.network("segmentation")
+    assert localisation.channels == tuple(f"PET slice {offset}" for offset in ("-2", "-1", "+0", "+1", "+2"))
+    assert (localisation.patch, localisation.classes, localisation.mirror_axes) == ((320, 384), 2, ())
+    assert localisation.plans is None
+    assert segmentation.channels == ("PET", "CT")
+    assert (segmentation.patch, segmentation.classes) == ((32, 48, 48), 2)
+    assert segmentation.mirror_axes == (0, 1, 2)
+    assert segmentation.nnunet_plans.generation == 1
+    assert model.settings == {"keep_largest": None}
 
 
-def test_localisation_is_the_originals(network: torch.nn.Module) -> None:
-    case = golden_data.document("l2snet/case.json")
-    pet = (np.exp(synth.image(case["seed"], (1, *case["pet_shape_zyx"]))[0]) * 2).astype(np.float32)
-    expected = golden_data.expected("l2snet")["localisation_probability"]
-    # Each slice depends on its neighbours only, and the network takes seconds a slice.
-    probability = localise(pet[:, :, 8:14], TorchEngine(network))
-    np.testing.assert_allclose(probability[:, :, 2:4], expected[:, :, 10:12], rtol=0, atol=1e-3)
+def test_the_measured_parity_is_far_below_the_limit(l2snet_model: Path) -> None:
+    for network in read_model(l2snet_model, "l2snet").networks:
+        (fold,) = network.folds
+        assert 0 < fold.parity.max_difference < 1e-4 * fold.parity.spread
 
 
-def test_names_of_2023_give_the_same_network(weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
-    old = {name.replace("encoder.model.", "encoder."): tensor for name, tensor in weights.items()}
-    assert old.keys() != weights.keys()
-    torch.save(old, tmp_path / "epoch_030.pth")
-    loaded = load_localiser(tmp_path / "epoch_030.pth").state_dict()
-    assert loaded.keys() == old.keys()
-    assert all(torch.equal(tensor, old[name]) for name, tensor in loaded.items())
+def change_plans(folder: Path, **entries: object) -> None:
+    path = folder / "plans.pkl"
+    path.write_bytes(pickle.dumps(load(path) | entries))
 
 
-def test_another_encoder_is_refused(weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
-    other = {name: tensor for name, tensor in weights.items() if ".convs.2." not in name}
-    torch.save(other, tmp_path / "epoch_030.pth")
-    with pytest.raises(
-        ModelError, match=r"timm-res2net50_26w_4s: missing: encoder\.layer1\.0\.convs\.2\.weight"
-    ):
-        load_localiser(tmp_path / "epoch_030.pth")
+ONE_MODALITY = {
+    "num_modalities": 1,
+    "modalities": {0: "PET"},
+    "normalization_schemes": {0: "nonCT"},
+    "use_mask_for_norm": {0: False},
+}
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"epoch_030\.pth: no such file"):
-        load_localiser(tmp_path / "epoch_030.pth")
+@pytest.mark.parametrize(
+    ("breakage", "message"),
+    [
+        pytest.param(
+            lambda folder: change_plans(folder, **ONE_MODALITY),
+            r"plans.pkl: found 1 modalities and 2 classes, expected 2 \(PET, CT\) and 2",
+            id="one modality",
+        ),
+        pytest.param(
+            lambda folder: change_plans(folder, num_classes=3),
+            "plans.pkl: found 2 modalities and 4 classes",
+            id="more classes",
+        ),
+        pytest.param(
+            lambda folder: (folder / "plans.pkl").unlink(), "plans.pkl: No such file", id="no plans"
+        ),
+        pytest.param(
+            lambda folder: (folder / "fold_0/epoch_030.pth").unlink(),
+            r"fold_0: found no epoch_\*\.pth, expected the 2D network's checkpoint",
+            id="no 2D checkpoint",
+        ),
+        pytest.param(
+            lambda folder: (folder / "fold_0" / CHECKPOINT_FILE).unlink(),
+            r"found no fold_\*/model_final_checkpoint.model",
+            id="no 3D checkpoint",
+        ),
+        pytest.param(
+            lambda folder: (folder / "postprocessing.json").write_text("{"),
+            "postprocessing.json: ",
+            id="broken postprocessing",
+        ),
+    ],
+)
+def test_an_incomplete_or_foreign_checkpoint_is_refused_and_nothing_is_written(
+    checkpoint: Path, tmp_path: Path, breakage: Callable[[Path], object], message: str
+) -> None:
+    breakage(checkpoint)
+    with pytest.raises(ModelError, match=message):
+        export(checkpoint, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("content", [[], {"state_dict": {}}])
-def test_a_file_of_something_else_is_refused(content: Any, tmp_path: Path) -> None:
-    torch.save(content, tmp_path / "epoch_030.pth")
-    with pytest.raises(ModelError, match="no tensors by name"):
-        load_localiser(tmp_path / "epoch_030.pth")
+def test_the_last_epoch_of_the_2d_network_is_taken(checkpoint: Path, tmp_path: Path) -> None:
+    torch.save({}, checkpoint / "fold_0/epoch_100.pth")
+    torch.save({}, checkpoint / "fold_0/epoch_best.pth")
+    with pytest.raises(ModelError, match=r"epoch_100\.pth: the weights do not fit"):
+        export(checkpoint, tmp_path / "model")
+    assert not (tmp_path / "model/model.json").exists()

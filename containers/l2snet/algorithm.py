@@ -1,0 +1,52 @@
+"""L2SNet: lesions in PET/CT, localised in slices, segmented in volume, and both joined by rules.
+
+Cai et al. 2023, arXiv 2309.05446. As in the original, the two are joined where the 3D network sees the
+case: cropped, and at the plans' spacing.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.grandchallenge.case import Case
+from common.inference.engine import make_engine
+from common.inference.options import Options
+from common.inference.predict import predict
+from common.memory import require_memory
+from common.model_folder import Model, Network
+from common.nnunet.case import take_images
+from common.nnunet.plans import Resampling
+from common.nnunet.postprocessing_v1 import KeepLargest
+from common.nnunet.preprocess import preprocess
+from common.nnunet.volume import ArrayChannel, Volume
+from containers.l2snet.fusion import fuse
+from containers.l2snet.localisation import localise
+
+LINEAR = Resampling(order=1, force_separate_z=False)
+
+
+def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
+    """Lesions (1) and background (0) on the case's grid, (z, y, x).
+
+    The case's images are used up. Raises `ModelError` for a model that does not fit the case, and
+    `MachineError` when memory or time do not suffice.
+    """
+    network = model.network("segmentation")
+    plans = network.nnunet_plans
+    localisation = _localise(case, model.network("localisation"), options)
+    images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
+    volume = Volume(space.shape, [ArrayChannel(image) for image in images])
+    segmentation = predict(volume, network, options, "probability")
+    fused = fuse(segmentation, space.from_image(localisation, LINEAR))
+    mask = space.mask(fused.astype(np.float32), threshold=0.5)
+    keep_largest = model.settings["keep_largest"]
+    if keep_largest is not None:
+        mask = KeepLargest(**keep_largest).apply(mask, float(np.prod(case.geometry.spacing_zyx)))
+    return mask
+
+
+def _localise(case: Case, network: Network, options: Options) -> NDArray[np.float32]:
+    pet = case.images["pet"]
+    require_memory(pet.nbytes + network.tile_memory, "localisation")
+    (fold,) = network.folds
+    engine = make_engine(fold.path, engine=options.engine, precision=options.precision)
+    return localise(pet, engine, options.deadline)

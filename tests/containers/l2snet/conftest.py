@@ -1,0 +1,53 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from common.model_folder import Model, write_model
+from containers.l2snet import network
+from tests import golden_data
+
+
+@pytest.fixture(scope="session")
+def l2snet_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The golden networks as a folder that L2SNet's trainings left; not to be changed."""
+    folder = tmp_path_factory.mktemp("l2snet") / "checkpoint"
+    fold = folder / "fold_0"
+    fold.mkdir(parents=True)
+    shutil.copy(golden_data.GOLDEN / "nnunet_v1/model/plans.pkl", folder)
+    segmentation = golden_data.weights("nnunet_v1/layout.json", "fold_0/")
+    torch.save({"epoch": 1000, "state_dict": segmentation}, fold / network.CHECKPOINT_FILE)
+    (fold / f"{network.CHECKPOINT_FILE}.pkl").write_bytes(b"not read")
+    torch.save(golden_data.weights("l2snet/unet2d.layout.json", "unet2d/"), fold / "epoch_030.pth")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def l2snet_model(l2snet_checkpoint: Path) -> Path:
+    """The model folder exported from `l2snet_checkpoint`; not to be changed."""
+    folder = l2snet_checkpoint.parent / "model"
+    network.export(l2snet_checkpoint, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def light_model(l2snet_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The golden 3D network with a 2D network of one layer, which marks high uptake; not to be changed."""
+    folder = tmp_path_factory.mktemp("light")
+    plans, make = network.read_plans(l2snet_checkpoint)
+    checkpoint = l2snet_checkpoint / "fold_0" / network.CHECKPOINT_FILE
+    networks = (
+        network.export_localisation(folder, MarksUptake()),
+        network.export_segmentation(folder, plans, make, {"0": checkpoint}),
+    )
+    write_model(folder, Model("l2snet", networks, "", {"keep_largest": None}))
+    return folder
+
+
+class MarksUptake(torch.nn.Module):
+    """Likelier lesions than not above an SUV of 3.5."""
+
+    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+        middle = 20 * (tiles[:, 2:3] + 0.8)
+        return torch.cat([-middle, middle], dim=1)
