@@ -65,14 +65,11 @@ build_shared_images() {
     --build-arg "TORCH_INDEX=$TORCH_INDEX" "$ROOT/docker/tools"
 }
 
-fingerprint() {
-  find "$@" -type f -not -name '*.pyc' -print0 | sort --zero-terminated | xargs --null sha256sum | sha256sum
-}
-
 export_model() {
-  local name=$1 checkpoint=${CHECKPOINT:-$ROOT/containers/$1/demo/checkpoint} folder=$ROOT/build/$1 made_from
+  local name=$1 checkpoint=${CHECKPOINT:-$(demo_of "$1")} folder=$ROOT/build/$1 made_from
   [[ -d $checkpoint ]] || fail "$name has no demo checkpoint: give your own with --checkpoint DIR."
-  made_from=$(fingerprint "$checkpoint" "$ROOT/common" "$ROOT/containers/$name" "$ROOT/docker/tools/requirements.txt")
+  made_from="$checkpoint
+$(fingerprint "$checkpoint" "$ROOT/common" "$ROOT/containers/$name" "$ROOT/docker/tools/requirements.txt")"
   if [[ -f $folder/model/model.json && $(cat "$folder/made_from" 2>/dev/null) == "$made_from" ]]; then
     say "The model of $name is up to date"
     return

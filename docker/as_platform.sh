@@ -15,7 +15,8 @@ PLATFORM_MEMORY=$((15 * 1024 ** 3))
 
 # Bytes: the platform's smallest machine, or this one where it has less.
 memory() {
-  awk -v limit="$PLATFORM_MEMORY" '/^MemTotal:/ {printf "%d", $2 * 1024 < limit ? $2 * 1024 : limit}' /proc/meminfo
+  local here=$(($(sed --quiet 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo) * 1024))
+  echo $((here < PLATFORM_MEMORY ? here : PLATFORM_MEMORY))
 }
 
 gpus() {

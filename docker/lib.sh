@@ -65,6 +65,15 @@ need_built() {
   [[ -f $(model_of "$1")/model.json ]] || fail "There is no model in $(model_of "$1"): run ./build.sh $1 first."
 }
 
+demo_of() {
+  echo "$ROOT/containers/$1/demo/checkpoint"
+}
+
+# One hash over the content and the paths of files and folders.
+fingerprint() {
+  find "$@" -type f -not -name '*.pyc' -print0 | sort --zero-terminated | xargs --null sha256sum | sha256sum
+}
+
 # Runs petct on this checkout as the calling user: petct_tools [DOCKER OPTION ...] -- ARGUMENT ...
 petct_tools() {
   local options=()

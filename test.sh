@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/docker/lib.sh"
+
+usage() {
+  cat <<'EOF'
+Usage: ./test.sh [ALGORITHM ...]
+Runs the images of all algorithms, or of those named, on a synthetic case as Grand Challenge does, checks the masks
+as it does and prints a table. The exit status is 0 where every mask is there and right; a mask of the demo's model
+must also reach a Dice of 0.5 against the truth. Run ./build.sh first. build/test/ALGORITHM keeps masks and logs.
+EOF
+}
+
+DEMO=$ROOT/build/demo
+LEAST_DICE=0.5
+
+row() {
+  printf '%-22s %-10s %9s %9s %6s  %s\n' "$@"
+}
+
+make_case() {
+  local made_from
+  made_from=$(fingerprint "$ROOT/common/phantom")
+  [[ $(cat "$DEMO/made_from" 2>/dev/null) == "$made_from" ]] && return
+  say "Making the demo case in build/demo"
+  rm -rf "$DEMO"
+  mkdir -p "$DEMO"
+  petct_tools --volume "$DEMO:/demo" -- phantom --output /demo
+  echo "$made_from" >"$DEMO/made_from"
+}
+
+# The first group of the last line of a log that fits: logged LOG EXPRESSION
+logged() {
+  sed --quiet --regexp-extended "s|.*$2.*|\1|p" "$1" | tail -n 1
+}
+
+evaluate() {
+  local folder=$1 masks=("$1"/output/images/*/)
+  petct_tools --volume "$DEMO/truth:/truth:ro" --volume "${masks[0]%/}:/masks:ro" --volume "$folder:/results" \
+    -- evaluate --truth /truth --prediction /masks --json /results/evaluation.json >>"$folder/log.txt" 2>&1
+}
+
+# Prints what is wrong with a run, or "passed".
+verdict() {
+  local name=$1 folder=$2 status=0
+  "$ROOT/docker/as_platform.sh" "$(image_of "$name")" "$DEMO/input" "$(model_of "$name")" "$folder/output" \
+    >"$folder/log.txt" 2>&1 || status=$?
+  if [[ $status -ne 0 ]]; then
+    echo "failed with exit code $status: $(tail -n 1 "$folder/log.txt")"
+  elif ! petct_tools --volume "$DEMO/input:/input:ro" --volume "$folder/output:/output:ro" \
+    -- check "$name" >>"$folder/log.txt" 2>&1 || ! evaluate "$folder"; then
+    echo "refused: $(tail -n 1 "$folder/log.txt")"
+  elif is_demo "$name" && awk "BEGIN {exit !($(dice "$folder") < $LEAST_DICE)}"; then
+    echo "Dice is below $LEAST_DICE"
+  else
+    echo passed
+  fi
+}
+
+is_demo() {
+  [[ $(head -n 1 "$ROOT/build/$1/made_from") == "$(demo_of "$1")" ]]
+}
+
+dice() {
+  logged "$1/evaluation.json" '"mean_dice": ([0-9.]+)'
+}
+
+test_algorithm() {
+  local name=$1 folder=$ROOT/build/test/$1 result
+  rm -rf "$folder"
+  mkdir -p "$folder/output"
+  say "Running $(image_of "$name")"
+  result=$(verdict "$name" "$folder")
+  TABLE+=$(row "$name" "$(logged "$folder/log.txt" 'engine: ([^,]+)')" \
+    "$(logged "$folder/log.txt" 'done: ([0-9.]+) s')" "$(logged "$folder/log.txt" 'peak memory ([0-9]+) MiB')" \
+    "$(dice "$folder" 2>/dev/null)" "$result")$'\n'
+  [[ $result == passed ]]
+}
+
+main() {
+  local name status=0
+  [[ ${1:-} == --help ]] && usage && return
+  choose_algorithms "$@"
+  need_docker
+  for name in "${ALGORITHMS[@]}"; do
+    need_built "$name"
+  done
+  make_case
+  TABLE=
+  for name in "${ALGORITHMS[@]}"; do
+    test_algorithm "$name" || status=1
+  done
+  # shellcheck disable=SC2059
+  row algorithm engine seconds 'peak MiB' Dice verdict
+  printf '%s' "$TABLE"
+  return "$status"
+}
+
+main "$@"
