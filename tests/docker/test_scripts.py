@@ -1,0 +1,97 @@
+"""`build.sh`, `test.sh` and `export.sh`: what they refuse, and what is in the files to upload."""
+
+import json
+import shutil
+import subprocess
+import tarfile
+
+import pytest
+
+from tests.docker.conftest import ROOT
+
+BASE = "python:3.11-slim-bookworm"
+
+
+def run(*command, cwd=ROOT):
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.mark.parametrize("script", ["build.sh", "test.sh", "export.sh"])
+def test_unknown_algorithm_is_named_with_those_there_are(script):
+    ended = run(ROOT / script, "nosuch")
+    assert ended.returncode == 2
+    assert "No algorithm is called 'nosuch'; there is: " in ended.stderr
+    assert "autopet_interactive" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "script", ["build.sh", "test.sh", "export.sh", "docker/base.sh", "docker/wheelhouse.sh"]
+)
+def test_help_says_how_to_use_it(script):
+    ended = run(ROOT / script, "--help")
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("Usage: ")
+
+
+def test_checkpoint_takes_exactly_one_algorithm():
+    ended = run(ROOT / "build.sh", "--checkpoint", ROOT)
+    assert ended.returncode == 2
+    assert "exactly one ALGORITHM" in ended.stderr
+
+
+def test_missing_checkpoint_folder_is_named():
+    ended = run(ROOT / "build.sh", "autopet_interactive", "--checkpoint", "/nosuch")
+    assert ended.returncode == 2
+    assert "/nosuch" in ended.stderr
+
+
+@pytest.fixture
+def project(image, version, tmp_path):
+    """A checkout with one small algorithm, `toy`, built for the user given."""
+    for path in ("export.sh", "docker/lib.sh", "pyproject.toml"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / path, tmp_path / path)
+    (tmp_path / "containers/toy").mkdir(parents=True)
+    (tmp_path / "containers/toy/Dockerfile").touch()
+    (tmp_path / "build/toy/model").mkdir(parents=True)
+    (tmp_path / "build/toy/model/model.json").write_text("{}")
+    tag = f"toy:{version}"
+
+    def build(user):
+        dockerfile = f"FROM {BASE}\nUSER {user}\n"
+        subprocess.run(
+            ["docker", "build", "--tag", tag, "-"],
+            input=dockerfile,
+            text=True,
+            check=True,
+            capture_output=True,
+        )
+        return tmp_path
+
+    yield build
+    run("docker", "image", "rm", "--force", tag)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("user", ["root", "0", "0:0", "root:users", '""'])
+def test_export_refuses_an_image_that_runs_as_root(project, user):
+    folder = project(user)
+    ended = run("./export.sh", cwd=folder)
+    assert ended.returncode == 2
+    assert "runs as root" in ended.stderr
+    assert not (folder / "dist").exists()
+
+
+@pytest.mark.docker
+def test_export_writes_the_image_and_the_models_content(project, version):
+    folder = project("nobody")
+    ended = run("./export.sh", cwd=folder)
+    assert ended.returncode == 0, ended.stderr
+    with tarfile.open(folder / f"dist/toy_{version}.tar.gz") as archive:
+        (manifest,) = json.load(archive.extractfile("manifest.json"))
+    assert manifest["RepoTags"] == [f"toy:{version}"]
+    with tarfile.open(folder / "dist/toy_model.tar.gz") as archive:
+        assert archive.getnames() == ["model.json"]
+    assert len(list((folder / "dist").iterdir())) == 2
