@@ -31,8 +31,8 @@ def available_memory() -> int:
 
 
 def peak_memory() -> int:
-    """Bytes this process has held at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Bytes this process has held at most; `ru_maxrss` would count what its parent held, too."""
+    return _field(Path("/proc/self/status"), "VmHWM") or 0
 
 
 def _machine() -> int | None:

@@ -25,7 +25,7 @@ def write_pair(
             "network_weights": random_network(architecture, seed).state_dict(),
             "init_args": {"configuration": CONFIGURATION},
             "trainer_name": "nnUNetTrainer",
-            "inference_allowed_mirroring_axes": mirror_axes,
+            "inference_allowed_mirroring_axes": mirror_axes or None,
         }
         for seed in range(folds)
     }
