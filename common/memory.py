@@ -35,6 +35,11 @@ def peak_memory() -> int:
     return _field(Path("/proc/self/status"), "VmHWM") or 0
 
 
+def present_memory() -> int:
+    """Bytes this process holds now."""
+    return _field(Path("/proc/self/status"), "VmRSS") or 0
+
+
 def _machine() -> int | None:
     return _field(Path("/proc/meminfo"), "MemAvailable")
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from common.errors import MachineError
 from common.inference.engine import fastest_cpu_engine, make_engine
+from common.memory import peak_memory, present_memory
 
 
 def tile_memory(path: Path, tile_shape: Sequence[int]) -> int:
@@ -32,18 +33,9 @@ def tile_memory(path: Path, tile_shape: Sequence[int]) -> int:
 
 def run_once(path: Path, tile_shape: Sequence[int]) -> int:
     """Bytes by which this process's memory peaks above its present size while it loads and runs."""
-    before = _status("VmRSS")
+    before = present_memory()
     make_engine(path, engine=fastest_cpu_engine()).run(np.ones((1, *tile_shape), np.float32))
-    return _status("VmHWM") - before
-
-
-def _status(field: str) -> int:
-    """A size of this process in bytes, not one taken over from its parent as `ru_maxrss` is."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key == field:
-            return int(value.split()[0]) * 1024
-    raise MachineError(f"/proc/self/status has no {field}; run on Linux")
+    return peak_memory() - before
 
 
 if __name__ == "__main__":
