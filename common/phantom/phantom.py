@@ -1,5 +1,6 @@
 """A synthetic whole-body PET/CT case, drawn from a seed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from common.grandchallenge.case import Click
 from common.grandchallenge.geometry import Geometry
 from common.phantom.anatomy import draw_tissues
-from common.phantom.foci import INFLAMMATION, LESION, draw_foci
+from common.phantom.foci import LESION, draw_foci
 from common.phantom.sampling import Sampling
 from common.phantom.scanner import scan
 from common.phantom.shapes import Point
@@ -36,9 +37,16 @@ class Phantom:
     """SUV."""
     truth: NDArray[np.uint8]
     """1 in lesions; inflamed foci, which look the same, are 0."""
-    clicks: tuple[Click, ...]
-    """`tumor` in the middle of every lesion, `background` in inflamed foci and hot organs."""
     geometry: Geometry
+    focus_clicks: tuple[Click, ...]
+    """`tumor` in the middle of every lesion, `background` in that of every inflamed focus."""
+    organ_clicks: tuple[Click, ...]
+    """`background` in hot organs."""
+
+    @property
+    def clicks(self) -> tuple[Click, ...]:
+        """All that a reader might give."""
+        return self.focus_clicks + self.organ_clicks
 
 
 @dataclass(frozen=True)
@@ -56,29 +64,37 @@ def make_phantom(
     shape: tuple[int, int, int] = DEFAULT_SHAPE,
     spacing: tuple[float, float, float] = DEFAULT_SPACING,
     lesions: int | None = None,
+    inflammations: int | None = None,
 ) -> Phantom:
     """Scan one patient on one grid; the same seed is the same patient on every grid.
 
-    `shape` and `spacing` (mm) are (z, y, x). The field of view is centred on the body and may cut it. Without
-    `lesions` there are 1 to 8; with 0 the patient is healthy. A tight body leaves room for fewer than asked.
+    `shape` and `spacing` (mm) are (z, y, x). The field of view is centred on the body and may cut it. Unless
+    told otherwise there are 1 to 8 lesions and now and then inflamed foci. A body may have no room for all.
     """
     for_body, for_scan = np.random.default_rng(seed).spawn(2)
-    patient = draw_patient(for_body, lesions)
+    patient = draw_patient(for_body, lesions, inflammations)
     geometry = _field_of_view(shape, spacing)
     sampling = Sampling(shape, geometry.origin[::-1], spacing, patient.stature)
     ct, pet = scan([*patient.tissues, *patient.foci], sampling, for_scan)
     truth = _truth(patient, sampling)
-    return Phantom(ct, pet, truth, _clicks(patient, sampling, truth), geometry)
+    hot_organs = [tissue for tissue in patient.tissues if tissue.name in HOT_ORGANS]
+    focus_clicks, organ_clicks = (
+        tuple(_clicks(tissues, sampling, truth)) for tissues in (patient.foci, hot_organs)
+    )
+    return Phantom(ct, pet, truth, geometry, focus_clicks, organ_clicks)
 
 
-def draw_patient(rng: np.random.Generator, lesions: int | None = None) -> Patient:
+def draw_patient(
+    rng: np.random.Generator, lesions: int | None = None, inflammations: int | None = None
+) -> Patient:
     """Draw a body with its organs and foci."""
     vary = Variation(rng)
     height, girth = vary.about(1.0, 0.03), vary.between(0.94, 1.08)
     tissues = draw_tissues(vary)
     if lesions is None:
         lesions = int(rng.integers(1, MOST_LESIONS + 1))
-    inflammations = int(rng.integers(1, 3)) if vary.happens(INFLAMED) else 0
+    if inflammations is None:
+        inflammations = int(rng.integers(1, 3)) if vary.happens(INFLAMED) else 0
     return Patient((height, girth, girth), tissues, draw_foci(vary, tissues, lesions, inflammations))
 
 
@@ -104,12 +120,9 @@ def _truth(patient: Patient, sampling: Sampling) -> NDArray[np.uint8]:
     return truth
 
 
-def _clicks(patient: Patient, sampling: Sampling, truth: NDArray[np.uint8]) -> tuple[Click, ...]:
-    clicks = []
-    for tissue in [*patient.foci, *patient.tissues]:
-        if tissue.name in (LESION, INFLAMMATION, *HOT_ORGANS):
-            voxel = sampling.deepest_voxel(tissue.shape)
-            if voxel is not None and bool(truth[voxel]) == (tissue.name == LESION):
-                point = (float(voxel[2]), float(voxel[1]), float(voxel[0]))
-                clicks.append(Click(point, "tumor" if tissue.name == LESION else "background"))
-    return tuple(clicks)
+def _clicks(tissues: list[Tissue], sampling: Sampling, truth: NDArray[np.uint8]) -> Iterator[Click]:
+    for tissue in tissues:
+        voxel = sampling.deepest_voxel(tissue.shape)
+        if voxel is not None and bool(truth[voxel]) == (tissue.name == LESION):
+            z, y, x = map(float, voxel)
+            yield Click((x, y, z), "tumor" if tissue.name == LESION else "background")

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 CONFIGURATION = "3d_fullres"
 SPACING = (4.0, 4.0, 4.0)
-PATCH = (64, 64, 64)
+PATCH = (48, 48, 64)
+BATCH = 3
 FEATURES = (8, 16, 32, 64, 64)
 BLOCKS = (1, 2, 2, 2, 1)
 
@@ -50,7 +51,7 @@ def _configuration(median_shape: Sequence[int]) -> dict[str, Any]:
     return {
         "data_identifier": f"nnUNetPlans_{CONFIGURATION}",
         "preprocessor_name": "DefaultPreprocessor",
-        "batch_size": 2,
+        "batch_size": BATCH,
         "patch_size": list(PATCH),
         "median_image_size_in_voxels": list(median_shape),
         "spacing": list(SPACING),

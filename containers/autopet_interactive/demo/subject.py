@@ -17,7 +17,9 @@ from common.prompts import click_channels
 
 UNPROMPTED = 0.25
 """Share of patches without any click."""
-MISPLACED = 2
+FEWEST = 0.2
+"""The smallest share of its clicks that any other patch is drawn with, on average."""
+MISPLACED = 1
 """How many voxels of the image a click may be off, along each axis."""
 
 
@@ -31,18 +33,21 @@ class ClickedSubject:
     truth: Volume
     phantom_truth: NDArray[np.uint8]
     """On the phantom's own grid (z, y, x), to which the clicks belong."""
-    clicks: tuple[Click, ...]
+    focus_clicks: tuple[Click, ...]
+    organ_clicks: tuple[Click, ...]
 
     @classmethod
     def of(cls, phantom: Phantom, plans: Plans) -> "ClickedSubject":
         """Preprocess a phantom, whose images are used up."""
         images, space = preprocess([phantom.ct, phantom.pet], phantom.geometry.spacing_zyx, plans)
-        return cls(images, space, _truth(phantom, space), phantom.truth, phantom.clicks)
+        return cls(
+            images, space, _truth(phantom, space), phantom.truth, phantom.focus_clicks, phantom.organ_clicks
+        )
 
     @property
     def places(self) -> Sequence[Shape]:
-        """Where lesions and hot organs are."""
-        return [self.space.point(click.point) for click in self.clicks]
+        """Where lesions and inflamed foci are."""
+        return [self.space.point(click.point) for click in self.focus_clicks]
 
     def volume(self, rng: np.random.Generator) -> Volume:
         """Give CT, PET and the two channels of clicks, as at inference."""
@@ -51,8 +56,8 @@ class ClickedSubject:
         return Volume(self.space.shape, [*map(ArrayChannel, self.images), *channels])
 
     def _some_clicks(self, rng: np.random.Generator) -> Iterator[Click]:
-        share = 0.0 if rng.random() < UNPROMPTED else rng.random()
-        for click in self.clicks:
+        share = 0.0 if rng.random() < UNPROMPTED else rng.uniform(FEWEST, 1)
+        for click in self.focus_clicks + self.organ_clicks:
             if rng.random() < share:
                 yield self._misplaced(click, rng)
 

@@ -15,10 +15,17 @@ import numpy as np
 
 from common.export.architecture import read_architecture
 from common.export.demo_patches import PatchSampler
-from common.export.demo_training import initialise, save_nnunet_checkpoint, train
+from common.export.demo_training import expect_rare_foreground, initialise, save_nnunet_checkpoint, train
 from common.nnunet.plans_v2 import read_configuration, read_plans
 from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom, make_phantom
-from containers.autopet_interactive.demo.plans import CONFIGURATION, PATCH, make_dataset, make_plans
+from containers.autopet_interactive.demo.plans import (
+    BATCH,
+    CONFIGURATION,
+    FEATURES,
+    PATCH,
+    make_dataset,
+    make_plans,
+)
 from containers.autopet_interactive.demo.subject import ClickedSubject
 
 logger = logging.getLogger(__name__)
@@ -26,12 +33,14 @@ logger = logging.getLogger(__name__)
 SUBJECTS = 64
 FINGERPRINTED = 12
 """Subjects whose intensities go into the plans."""
+MOST_INFLAMMATIONS = 3
+"""More than other phantoms have, so that the network learns what a click in one means."""
 FIRST_SEED = 1_000_000
 STEPS = 2500
-BATCH = 2
 MIRROR_AXES = (2,)
 """Left and right alone: a body's back and feet are not alike to its front and head."""
 CHANNELS, CLASSES = 4, 2
+SEGMENTATION_LAYER = f"decoder.seg_layers.{len(FEATURES) - 2}"
 TRAINER = "autopetTrainerInteractiveNoOrgans"
 GRIDS = ((DEFAULT_SHAPE, DEFAULT_SPACING),) * 3 + (((300, 160, 200), (3.2, 2.6, 2.6)),)
 """Shapes and spacings (mm) of the phantoms in turn, so that resampled ones are among them."""
@@ -59,6 +68,7 @@ def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS)
     )
     architecture = read_architecture(read_configuration(output, CONFIGURATION), output / "plans.json")
     network = initialise(architecture.build(CHANNELS, CLASSES), FIRST_SEED)
+    expect_rare_foreground(network.get_submodule(SEGMENTATION_LAYER))
     logger.info("%d phantoms prepared in %.0f s", subjects, time.monotonic() - start)
     train(network, sampler, steps=steps, seed=FIRST_SEED, mirror_axes=MIRROR_AXES)
     save_nnunet_checkpoint(
@@ -76,7 +86,8 @@ def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS)
 
 def _phantoms(subjects: int) -> Iterator[Phantom]:
     for index in range(subjects):
-        yield make_phantom(FIRST_SEED + index, *GRIDS[index % len(GRIDS)])
+        shape, spacing = GRIDS[index % len(GRIDS)]
+        yield make_phantom(FIRST_SEED + index, shape, spacing, inflammations=index % (MOST_INFLAMMATIONS + 1))
 
 
 def _fingerprint(subjects: int) -> tuple[list[Any], list[int]]:

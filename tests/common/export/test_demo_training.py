@@ -9,6 +9,7 @@ from torch import nn
 from common.export.checkpoint import read_checkpoint
 from common.export.demo_patches import Batch
 from common.export.demo_training import (
+    expect_rare_foreground,
     initialise,
     mirrored,
     save_nnunet_checkpoint,
@@ -51,7 +52,7 @@ def test_training_teaches_what_the_patches_show() -> None:
 
 
 def test_a_seed_makes_the_same_weights_again() -> None:
-    first, second, third = trained(20), trained(20), trained(20, seed=1)
+    first, second, third = trained(30), trained(30), trained(30, seed=1)
     for one, two in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(one, two)
     assert not torch.equal(next(first.parameters()), next(third.parameters()))
@@ -64,12 +65,20 @@ def test_initial_weights_are_finite_and_come_from_the_seed() -> None:
     assert torch.equal(one["1.weight"], torch.ones(4))
 
 
+def test_rare_foreground_is_what_an_untrained_network_then_says() -> None:
+    network = initialise(small_network(), 0)
+    expect_rare_foreground(network.get_submodule("3"))
+    with torch.no_grad():
+        foreground = network(torch.randn(1, 1, 12, 12, 12)).softmax(1)[:, 1]
+    assert 0.0002 < foreground.median() < 0.02
+
+
 def test_loss_is_cross_entropy_less_dice() -> None:
     probability = torch.tensor([0.9, 0.2, 0.6, 0.4])
     logits = torch.stack([torch.zeros(4), torch.logit(probability)])[None]
     truths = torch.tensor([[1, 0, 1, 0]])
     cross_entropy = -sum(math.log(p) for p in (0.9, 0.8, 0.6, 0.6)) / 4
-    dice = (2 * 1.5 + 1) / (2.1 + 2 + 1)
+    dice = 2 * 1.5 / (2.1 + 2)
     assert segmentation_loss(logits, truths).item() == pytest.approx(cross_entropy - dice, abs=1e-5)
 
 

@@ -156,7 +156,7 @@ def test_inflammation_is_hot_and_clicked_but_not_true() -> None:
             z, y, x = sampling.deepest_voxel(benign[0].shape) or (0, 0, 0)
             assert phantom.truth[z, y, x] == 0
             assert phantom.pet[z, y, x] > 1.5
-            assert (x, y, z) in [click.point for click in phantom.clicks if click.name == "background"]
+            assert (x, y, z) in [click.point for click in phantom.focus_clicks if click.name == "background"]
     assert 0.1 < inflamed / len(SEEDS) < 0.7
 
 
