@@ -36,11 +36,11 @@ logged() {
 
 evaluate() {
   local folder=$1 masks=("$1"/output/images/*/)
-  petct_tools --volume "$DEMO/truth:/truth:ro" --volume "${masks[0]%/}:/masks:ro" --volume "$folder:/results" \
-    -- evaluate --truth /truth --prediction /masks --json /results/evaluation.json >>"$folder/log.txt" 2>&1
+  petct_tools --volume "$DEMO/truth:/truth:ro" --volume "${masks[0]%/}:/masks:ro" \
+    -- evaluate --truth /truth --prediction /masks >>"$folder/log.txt" 2>&1
 }
 
-# Prints what is wrong with a run, or "passed".
+# Runs, checks and measures; prints what is wrong, or "passed".
 verdict() {
   local name=$1 folder=$2 status=0
   "$ROOT/docker/as_platform.sh" "$(image_of "$name")" "$DEMO/input" "$(model_of "$name")" "$folder/output" \
@@ -50,7 +50,7 @@ verdict() {
   elif ! petct_tools --volume "$DEMO/input:/input:ro" --volume "$folder/output:/output:ro" \
     -- check "$name" >>"$folder/log.txt" 2>&1 || ! evaluate "$folder"; then
     echo "refused: $(tail -n 1 "$folder/log.txt")"
-  elif is_demo "$name" && awk "BEGIN {exit !($(dice "$folder") < $LEAST_DICE)}"; then
+  elif is_demo "$name" && ! awk -v dice="$(dice "$folder")" -v least="$LEAST_DICE" 'BEGIN {exit !(dice + 0 >= least)}'; then
     echo "Dice is below $LEAST_DICE"
   else
     echo passed
@@ -62,7 +62,7 @@ is_demo() {
 }
 
 dice() {
-  logged "$1/evaluation.json" '"mean_dice": ([0-9.]+)'
+  logged "$1/log.txt" 'Dice ([0-9.]+) \(mean\)'
 }
 
 test_algorithm() {
@@ -73,7 +73,7 @@ test_algorithm() {
   result=$(verdict "$name" "$folder")
   TABLE+=$(row "$name" "$(logged "$folder/log.txt" 'engine: ([^,]+)')" \
     "$(logged "$folder/log.txt" 'done: ([0-9.]+) s')" "$(logged "$folder/log.txt" 'peak memory ([0-9]+) MiB')" \
-    "$(dice "$folder" 2>/dev/null)" "$result")$'\n'
+    "$(dice "$folder")" "$result")$'\n'
   [[ $result == passed ]]
 }
 
@@ -90,7 +90,6 @@ main() {
   for name in "${ALGORITHMS[@]}"; do
     test_algorithm "$name" || status=1
   done
-  # shellcheck disable=SC2059
   row algorithm engine seconds 'peak MiB' Dice verdict
   printf '%s' "$TABLE"
   return "$status"
