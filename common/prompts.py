@@ -9,7 +9,7 @@ nnunetv2/training/dataloading/utils.py of autoPET-interactive.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,39 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from common.errors import ModelError
 from common.grandchallenge.case import Click
+from common.model_folder import Model
 from common.nnunet.resample import Shape
 from common.nnunet.space import NetworkSpace
 from common.nnunet.volume import ArrayChannel, Channel, Window
+from common.typed_json import decode
 
 logger = logging.getLogger(__name__)
 
 Encoding = Literal["distance", "gaussian"]
-ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
+
+
+@dataclass(frozen=True)
+class ClickSettings:
+    """How the network's training showed it a click."""
+
+    point_width: float
+    """The ball's radius, a whole number, or the Gaussian's standard deviation, in network voxels."""
+    encoding: Encoding
+
+    def __post_init__(self) -> None:
+        if self.point_width <= 0 or (self.encoding == "distance" and self.point_width % 1):
+            raise ValueError(
+                f"found point_width {self.point_width:g} for encoding {self.encoding!r}, expected more "
+                "than 0, and a whole number for a ball"
+            )
+
+
+def read_settings(model: Model) -> ClickSettings:
+    """The model's settings as those of clicks; `ModelError` for settings that are none."""
+    try:
+        return decode(ClickSettings, model.settings, "settings")
+    except ValueError as error:
+        raise ModelError(f"model.json: {error}; export the checkpoint again") from error
 
 
 @dataclass(frozen=True)
@@ -50,28 +75,14 @@ class BallChannel:
             np.maximum(out[box], self.ball[part], out=out[box])
 
 
-def click_channels(
-    clicks: Sequence[Click], space: NetworkSpace, *, point_width: int, encoding: Encoding
-) -> list[Channel]:
+def click_channels(clicks: Sequence[Click], space: NetworkSpace, settings: ClickSettings) -> list[Channel]:
     """The channel of tumour clicks and that of background clicks, in network space.
 
-    `point_width` is the ball's radius, or the Gaussian's standard deviation, in network voxels.
-    A click outside the image is ignored with a warning. Raises `ModelError` for settings that are
-    none.
+    A click outside the image is ignored with a warning.
     """
-    if encoding not in ENCODINGS or not isinstance(point_width, int) or point_width < 1:
-        raise ModelError(
-            f"settings of the model: found point_width {point_width!r} and encoding {encoding!r}, expected a "
-            f"whole number of voxels and one of {list(ENCODINGS)}; export the checkpoint again"
-        )
     inside = [click for click in clicks if _is_inside(click, space.image_shape)]
     return [
-        _channel(
-            [space.point(click.point) for click in inside if click.name == name],
-            space.shape,
-            point_width,
-            encoding,
-        )
+        _channel([space.point(click.point) for click in inside if click.name == name], space.shape, settings)
         for name in ("tumor", "background")
     ]
 
@@ -96,10 +107,10 @@ def _is_inside(click: Click, shape: Shape) -> bool:
     return inside
 
 
-def _channel(points: list[Shape], shape: Shape, width: int, encoding: Encoding) -> Channel:
+def _channel(points: list[Shape], shape: Shape, settings: ClickSettings) -> Channel:
     centres = np.array(points, np.intp).reshape(-1, 3)
-    if encoding == "distance":
-        return BallChannel(centres, ball(width))
+    if settings.encoding == "distance":
+        return BallChannel(centres, ball(int(settings.point_width)))
     impulses = np.zeros(shape, np.float32)
     impulses[tuple(np.minimum(centres, np.array(shape) - 1).T)] = 1
-    return ArrayChannel(gaussian_filter(impulses, width))
+    return ArrayChannel(gaussian_filter(impulses, settings.point_width))

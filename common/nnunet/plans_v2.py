@@ -16,6 +16,20 @@ SCHEMES: dict[str, Scheme] = {
     "RescaleTo01Normalization": "rescale_0_1",
     "RGBTo01Normalization": "rgb_0_1",
 }
+TORCH_RESAMPLER = "resample_torch_fornnunet"
+RESAMPLERS: dict[str, dict[str, Any]] = {
+    "resample_data_or_seg_to_shape": {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": False},
+    TORCH_RESAMPLER: {
+        "is_seg": False,
+        "mode": "linear",
+        "force_separate_z": None,
+        "memefficient_seg_resampling": False,
+        "num_threads": 4,
+    },
+}
+"""nnU-Net's resamplers and their arguments' defaults."""
+READERS = {"SimpleITKIO", "NibabelIO"}
+"""Readers that keep the image's axes as they are."""
 PREPROCESSORS = {"DefaultPreprocessor", "autoPetPreprocessor"}
 """Preprocessors that treat images alike (autoPET's adds organ masks in training only)."""
 
@@ -116,6 +130,9 @@ def _plans(document: Mapping[str, Any], configuration: Mapping[str, Any], names:
         raise _UnsupportedError(
             f"found preprocessor_name {preprocessor!r}, supported are {sorted(PREPROCESSORS)}"
         )
+    reader = document.get("image_reader_writer", "SimpleITKIO")
+    if reader not in READERS:
+        raise _UnsupportedError(f"found image_reader_writer {reader!r}, supported are {sorted(READERS)}")
     return Plans(
         generation=2,
         patch=(int(patch[0]), int(patch[1]), int(patch[2])),
@@ -170,24 +187,21 @@ def _statistics(properties: Mapping[str, float] | None, scheme: Scheme) -> Stati
 
 
 def _resampling(configuration: Mapping[str, Any], what: str) -> Resampling:
-    name = configuration[f"resampling_fn_{what}"]
-    arguments = configuration[f"resampling_fn_{what}_kwargs"]
-    if name == "resample_data_or_seg_to_shape":
-        return Resampling(
-            order=int(arguments.get("order", 3)),
-            order_z=int(arguments.get("order_z", 0)),
-            force_separate_z=arguments.get("force_separate_z", False),
+    name, given = configuration[f"resampling_fn_{what}"], configuration[f"resampling_fn_{what}_kwargs"]
+    if name not in RESAMPLERS or not given.keys() <= RESAMPLERS[name].keys():
+        raise _UnsupportedError(
+            f"found resampling_fn_{what} {name!r} with {given}; supported are {list(RESAMPLERS)} with "
+            "nnU-Net's own arguments"
         )
-    if name == "resample_torch_fornnunet" and _is_plain_linear(arguments):
-        return Resampling(order=1, order_z=0, force_separate_z=arguments.get("force_separate_z"))
-    raise _UnsupportedError(
-        f"found resampling_fn_{what} {name!r} with {dict(arguments)}; supported are "
-        "'resample_data_or_seg_to_shape' and 'resample_torch_fornnunet' in its linear mode"
-    )
-
-
-def _is_plain_linear(arguments: Mapping[str, Any]) -> bool:
-    return (
-        arguments.get("mode", "linear") == "linear"
-        and arguments.get("aniso_axis_mode", "nearest-exact") == "nearest-exact"
+    arguments = RESAMPLERS[name] | given
+    is_linear = arguments.get("mode") == "linear" and arguments["force_separate_z"] is False
+    if arguments["is_seg"] or (name == TORCH_RESAMPLER and not is_linear):
+        raise _UnsupportedError(
+            f"found resampling_fn_{what} {name!r} with {given}; of torch's resampler only the linear mode "
+            "with force_separate_z false is supported, and no resampler of labels"
+        )
+    return Resampling(
+        order=arguments.get("order", 1),
+        order_z=arguments.get("order_z", 0),
+        force_separate_z=arguments["force_separate_z"],
     )

@@ -91,8 +91,11 @@ def _along(volume: NDArray[np.float32], axis: int, size: int, order: int) -> NDA
 
 
 def nearest(size: int, new_size: int) -> NDArray[np.intp]:
-    """Index of the voxel whose centre is nearest to each of `new_size` voxel centres."""
-    centres = (np.arange(new_size) + 0.5) * size / new_size - 0.5
+    """Index of the voxel whose centre is nearest to each of `new_size` voxel centres.
+
+    Where two are equally near, rounding decides as it does in nnU-Net, so the order of operations matters.
+    """
+    centres = size / new_size * (np.arange(new_size) + 0.5) - 0.5
     return np.clip(np.floor(centres + 0.5), 0, size - 1).astype(np.intp)
 
 

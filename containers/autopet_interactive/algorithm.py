@@ -15,7 +15,7 @@ from common.nnunet.case import take_images
 from common.nnunet.memory import require_memory_for
 from common.nnunet.preprocess import preprocess
 from common.nnunet.volume import ArrayChannel, Volume
-from common.prompts import click_channels
+from common.prompts import click_channels, read_settings
 
 
 def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
@@ -25,9 +25,9 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     `MachineError` when memory or time do not suffice.
     """
     network = model.network("segmentation")
-    plans = network.nnunet_plans
+    plans, settings = network.nnunet_plans, read_settings(model)
     require_memory_for(case.geometry, network)
     images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
-    clicks = click_channels(case.clicks, space, **model.settings)
+    clicks = click_channels(case.clicks, space, settings)
     volume = Volume(space.shape, [*map(ArrayChannel, images), *clicks])
     return space.mask(predict(volume, network, options), threshold=0)

@@ -5,6 +5,7 @@ clicks and a second head for organs (`decoder.organ_seg_layers`) that only the t
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from common.errors import ModelError
@@ -22,7 +23,7 @@ def export(checkpoint: Path, destination: Path, folds: Sequence[str] | None = No
 
     Raises `ModelError` for a checkpoint that is damaged, hostile, or not one of this algorithm.
     """
-    trained = read_trained_folder(checkpoint, folds)
+    trained = _with_names(read_trained_folder(checkpoint, folds))
     _check(trained)
     with new_model_folder(destination) as folder:
         network = export_trained_folder(
@@ -31,12 +32,22 @@ def export(checkpoint: Path, destination: Path, folds: Sequence[str] | None = No
         write_model(folder, Model(ALGORITHM, (network,), trained.source_sha256(), SETTINGS))
 
 
-def _check(trained: TrainedFolder) -> None:
-    if trained.image_channels != IMAGE_CHANNELS:
+def _with_names(trained: TrainedFolder) -> TrainedFolder:
+    """Name the image channels CT and PET, in that order.
+
+    autoPET's own data sets call both CT, which makes nnU-Net normalise both by the training set's statistics.
+    """
+    if trained.image_channels not in (IMAGE_CHANNELS, ("CT", "CT")):
         raise ModelError(
             f"{trained.path / 'dataset.json'}: found channels {', '.join(trained.image_channels)}, expected "
             f"{', '.join(IMAGE_CHANNELS)}; use a checkpoint that was trained for this algorithm"
         )
+    channels = zip(trained.plans.channels, IMAGE_CHANNELS, strict=True)
+    named = tuple(replace(channel, name=name) for channel, name in channels)
+    return replace(trained, plans=replace(trained.plans, channels=named))
+
+
+def _check(trained: TrainedFolder) -> None:
     if trained.classes != 2:
         raise ModelError(
             f"{trained.path}: the network tells {trained.classes} classes apart, expected 2 (background and "

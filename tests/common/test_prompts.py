@@ -6,10 +6,11 @@ from scipy.ndimage import gaussian_filter
 
 from common.errors import ModelError
 from common.grandchallenge.case import Click
+from common.model_folder import Model
 from common.nnunet.plans import Channel, Plans, Resampling
 from common.nnunet.space import NetworkSpace
 from common.nnunet.volume import Volume
-from common.prompts import ball, click_channels
+from common.prompts import ClickSettings, ball, click_channels, read_settings
 
 SHAPE = (20, 24, 28)
 
@@ -20,7 +21,7 @@ def space() -> NetworkSpace:
 
 
 def painted(clicks, *, point_width=2, encoding="distance"):
-    channels = click_channels(clicks, space(), point_width=point_width, encoding=encoding)
+    channels = click_channels(clicks, space(), ClickSettings(point_width, encoding))
     return Volume(SHAPE, channels).tile((0, 0, 0), SHAPE)
 
 
@@ -72,22 +73,33 @@ def test_click_outside_the_image_is_ignored_with_a_warning_that_names_it(caplog)
 def test_tiles_show_what_the_whole_volume_shows():
     rng = np.random.default_rng(0)
     clicks = [Click(tuple(point), "tumor") for point in rng.uniform(0, 19, (40, 3))]
-    volume = Volume(SHAPE, click_channels(clicks, space(), point_width=2, encoding="distance"))
+    volume = Volume(SHAPE, click_channels(clicks, space(), ClickSettings(2, "distance")))
     whole = volume.tile((0, 0, 0), SHAPE)
     for start in [(0, 0, 0), (3, 5, 7), (12, 16, 20)]:
         window = tuple(slice(s, s + 8) for s in start)
         np.testing.assert_array_equal(volume.tile(start, (8, 8, 8)), whole[(slice(None), *window)])
 
 
-def test_gaussian_encoding_filters_unit_impulses():
+@pytest.mark.parametrize("width", [3, 1.5])
+def test_gaussian_encoding_filters_unit_impulses(width):
     impulses = np.zeros(SHAPE, np.float32)
     impulses[7, 6, 5] = 1
-    tumor, background = painted([Click((5, 6, 7), "tumor")], encoding="gaussian", point_width=3)
-    np.testing.assert_allclose(tumor, gaussian_filter(impulses, 3))
+    tumor, background = painted([Click((5, 6, 7), "tumor")], encoding="gaussian", point_width=width)
+    np.testing.assert_allclose(tumor, gaussian_filter(impulses, width))
     assert not background.any()
 
 
-@pytest.mark.parametrize("settings", [{"point_width": 0}, {"point_width": "2"}, {"encoding": "cube"}])
-def test_settings_that_are_none_are_refused(settings):
-    with pytest.raises(ModelError, match=r"found point_width .* expected a whole number of voxels"):
-        painted([], **settings)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"point_width": 0, "encoding": "distance"}, "found point_width 0"),
+        ({"point_width": 1.5, "encoding": "distance"}, "a whole number for a ball"),
+        ({"point_width": "2", "encoding": "distance"}, "expected a finite number"),
+        ({"point_width": 2, "encoding": "cube"}, "expected one of 'distance', 'gaussian'"),
+        ({"point_width": 2}, "settings.encoding is missing"),
+        ({"width": 2}, "settings.width is not an entry"),
+    ],
+)
+def test_settings_that_are_none_are_refused(settings, message):
+    with pytest.raises(ModelError, match=f"model.json: .*{message}.*; export the checkpoint again"):
+        read_settings(Model("autopet_interactive", (), "", settings))

@@ -76,9 +76,14 @@ def test_torch_resampler_is_linear(document, read):
         (
             {
                 "resampling_fn_data": "resample_torch_fornnunet",
-                "resampling_fn_data_kwargs": {"mode": "nearest"},
+                "resampling_fn_data_kwargs": {"is_seg": False},
             },
-            "supported are .* in its linear mode",
+            "of torch's resampler only the linear mode with force_separate_z false",
+        ),
+        ({"resampling_fn_data_kwargs": {"is_seg": True}}, "no resampler of labels"),
+        (
+            {"resampling_fn_data_kwargs": {"separate_z_anisotropy_threshold": 2}},
+            "with {'separate_z_anisotropy_threshold': 2}; supported are",
         ),
         ({"inherits_from": "3d_fullres"}, "inherits from itself"),
         ({"spacing": None}, "missing or malformed entry"),
@@ -95,6 +100,10 @@ def test_unsupported_configuration_is_refused_by_name(document, read, change, me
     [
         ({"transpose_forward": [0, 0, 1]}, "expected a permutation"),
         ({"foreground_intensity_properties_per_channel": {}}, "CTNormalization needs"),
+        (
+            {"image_reader_writer": "NibabelIOWithReorient"},
+            "found image_reader_writer 'NibabelIOWithReorient'",
+        ),
         ({"configurations": {}}, "there is no '3d_fullres'"),
         ({"configurations": None}, "missing or malformed"),
     ],

@@ -90,6 +90,13 @@ def test_nearest_voxel_has_the_nearest_centre(size, new_size):
     np.testing.assert_allclose(distance, abs(centres[:, None] - new_centres).min(axis=0))
 
 
+@pytest.mark.parametrize(("size", "new_size"), [(20, 77), (6, 15), (9, 4), (50, 35)])
+def test_equally_near_voxels_are_rounded_as_in_nnunet(size, new_size):
+    coordinates = size / new_size * (np.arange(new_size) + 0.5) - 0.5
+    expected = map_coordinates(np.arange(size), [coordinates], order=0, mode="nearest")
+    np.testing.assert_array_equal(nearest(size, new_size), expected)
+
+
 def test_is_several_times_faster_than_skimage():
     volume, new_shape = noise((60, 60, 60)), (90, 110, 110)
 

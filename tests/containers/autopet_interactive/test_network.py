@@ -46,6 +46,16 @@ def test_the_folder_holds_json_and_onnx_only(golden_model: Path) -> None:
     assert json.loads((golden_model / "model.json").read_text())["format_version"] == 1
 
 
+def test_images_that_the_data_set_both_calls_ct_are_told_apart_by_their_order(tmp_path: Path) -> None:
+    dataset = autopet_dataset() | {"channel_names": {"0": "CT", "1": "CT"}}
+    checkpoint = write_trained_folder(
+        tmp_path / "trained", autopet_plans(), dataset, {"0": autopet_checkpoint(0)}
+    )
+    export(checkpoint, tmp_path / "model")
+    (network,) = read_model(tmp_path / "model", "autopet_interactive").networks
+    assert [channel.name for channel in network.nnunet_plans.channels] == ["CT", "PET"]
+
+
 def resize(weights: Any, inputs: int, classes: int) -> None:
     for name in weights:
         if name.endswith(("stem.convs.0.conv.weight", "stem.convs.0.all_modules.0.weight")):
