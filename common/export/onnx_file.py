@@ -11,6 +11,9 @@ import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from common.errors import MachineError, ModelError
+from common.export.deform_conv3d.gather import gather
+from common.export.deform_conv3d.lowering import lower
+from common.export.deform_conv3d.onnx_node import TRANSLATIONS
 
 OPSET = 18
 CHATTY = ("torch.onnx", "onnx_ir", "onnxscript")
@@ -36,9 +39,11 @@ def write_onnx(network: torch.nn.Module, path: Path, tile_shape: Sequence[int]) 
             opset_version=OPSET,
             input_names=["tiles"],
             output_names=["logits"],
+            custom_translation_table=TRANSLATIONS,
             verbose=False,
         )
         program = cast(torch.onnx.ONNXProgram, exported)
+        program.model = lower(program.model, gather)
         # The exporter notes where in its source, and in this machine's folders, each node comes from.
         ClearMetadataAndDocStringPass()(program.model)
         try:

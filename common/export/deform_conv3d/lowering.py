@@ -19,6 +19,8 @@ def lower(model: ir.Model, lowering: Lowering) -> ir.Model:
     Raises `ValueError` for a node whose shapes are not static.
     """
     geometries = {node.outputs[0].name: _node_geometry(node) for node in model.graph if node.domain == DOMAIN}
+    if not geometries:
+        return model
 
     def match(op: Any, volume: Any, weight: Any, offset: Any, bias: Any) -> Any:
         return op.DeformConv3d(

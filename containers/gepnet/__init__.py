@@ -1,0 +1,1 @@
+"""GEPNet: lesions in PET, by a network with 3D deformable convolutions."""

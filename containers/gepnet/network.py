@@ -1,0 +1,389 @@
+"""GEPNet (https://github.com/zhengqian1515/GEPNet) as its trainer configures it.
+
+Layers carry the names of the original's checkpoints. Features are (batch, channels, z, y, x), tokens
+(batch, voxels, channels).
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from common.export.deform_conv3d.attention import DeformableLargeKernelAttention
+
+Shape = tuple[int, int, int]
+
+STEM = 6
+CNN_FEATURES = (12, 16)
+HYBRID_FEATURES = (32, 64, 128)
+DOWNSAMPLING = 2 ** len(CNN_FEATURES + HYBRID_FEATURES)
+HEADS = 8
+AGENTS_PER_AXIS = 7
+AGENTS = AGENTS_PER_AXIS**3
+
+
+class GEPNet(nn.Module):
+    """U-shaped network: two convolutional stages, then three that add attention.
+
+    Args:
+        spatial_shape: voxels of every tile, (z, y, x), multiples of 32; the position tables grow with it.
+        in_channels: PET, or PET and CT.
+        num_classes: background included.
+
+    Raises:
+        ValueError: a shape that is no multiple of 32.
+
+    """
+
+    def __init__(
+        self, spatial_shape: Shape = (128, 128, 128), in_channels: int = 1, num_classes: int = 2
+    ) -> None:
+        super().__init__()
+        if any(n % DOWNSAMPLING for n in spatial_shape):
+            raise ValueError(f"{spatial_shape} voxels are no multiple of {DOWNSAMPLING} on every axis")
+        self.init = nn.Sequential(
+            nn.Conv3d(in_channels, STEM, 7, padding=3), nn.PReLU(), nn.BatchNorm3d(STEM)
+        )
+        self.cnn_encoder = ConvolutionalEncoder()
+        self.hyb_encoder = HybridEncoder(spatial_shape)
+        self.hyb_decoder = HybridDecoder(spatial_shape)
+        self.cnn_decoder = ConvolutionalDecoder()
+        self.out_skip = ResidualBlock(in_channels, STEM, 5)
+        self.out = nn.Sequential(
+            ResidualBlock(2 * STEM, STEM, 5), _nested(_nested(nn.Conv3d(STEM, num_classes, 1)))
+        )
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """Logits (B, classes, z, y, x) of tiles (B, channels, z, y, x)."""
+        full = self.init(tiles)
+        half, quarter = self.cnn_encoder(full)
+        eighth, sixteenth, deepest = self.hyb_encoder(quarter)
+        x = self.hyb_decoder(deepest, (sixteenth, eighth, quarter))
+        x = self.cnn_decoder(x, (half, full))
+        logits: Tensor = self.out(torch.cat([x, self.out_skip(tiles)], dim=1))
+        return logits
+
+
+class ConvolutionalEncoder(nn.Module):
+    """The first two stages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder_blocks = DoubleGADM()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features at half and at a quarter of the resolution."""
+        stages: tuple[Tensor, Tensor] = self.encoder_blocks(x)
+        return stages
+
+
+class HybridEncoder(nn.Module):
+    """GADM downsampling, an attention block and a residual block per stage."""
+
+    def __init__(self, spatial_shape: Shape) -> None:
+        super().__init__()
+        grids = [_scaled(spatial_shape, 8), _scaled(spatial_shape, 16), _scaled(spatial_shape, 32)]
+        steps = list(pairwise((CNN_FEATURES[-1], *HYBRID_FEATURES)))
+        self.downs = nn.ModuleList(GADM(before, after) for before, after in steps)
+        self.vits = nn.ModuleList(
+            nn.Sequential(AttentionBlock(features, grid))
+            for features, grid in zip(HYBRID_FEATURES, grids, strict=True)
+        )
+        self.convs = nn.ModuleList(ResidualBlock(features, features, 3) for features in HYBRID_FEATURES)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Every stage's features, the finest first."""
+        stages = []
+        for down, attention, conv in zip(self.downs, self.vits, self.convs, strict=True):
+            x = down(x)
+            x = conv(x + attention(x))
+            stages.append(x)
+        return stages
+
+
+class HybridDecoder(nn.Module):
+    """Upsampling, fusion with the encoder, a residual block and an attention block per stage."""
+
+    def __init__(self, spatial_shape: Shape) -> None:
+        super().__init__()
+        grids = [_scaled(spatial_shape, 16), _scaled(spatial_shape, 8), _scaled(spatial_shape, 4)]
+        steps = list(pairwise((*reversed(HYBRID_FEATURES), CNN_FEATURES[-1])))
+        features = [after for _, after in steps]
+        self.ups = nn.ModuleList(_upsampling(before, after, 5) for before, after in steps)
+        self.scafs = nn.ModuleList(SCAF(n) for n in features)
+        self.convs_o = nn.ModuleList(ResidualBlock(n, n, 3) for n in features)
+        self.vits = nn.ModuleList(
+            nn.Sequential(AttentionBlock(n, grid)) for n, grid in zip(features, grids, strict=True)
+        )
+
+    def forward(self, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
+        """Features at a quarter of the resolution; skips from the coarsest on."""
+        stages = zip(self.ups, self.scafs, self.convs_o, self.vits, skips, strict=True)
+        for up, fuse, conv, attention, skip in stages:
+            x = conv(fuse(up(x), skip))
+            x = x + attention(x)
+        return x
+
+
+class ConvolutionalDecoder(nn.Module):
+    """Upsampling, fusion with the encoder and a residual block per stage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        half, quarter = CNN_FEATURES
+        self.ups = nn.ModuleList([_upsampling(quarter, half, 5), _upsampling(half, STEM, 7)])
+        self.scafs = nn.ModuleList([SCAF(half), SCAF(STEM)])
+        self.convs = nn.ModuleList([ResidualBlock(half, half, 3), ResidualBlock(STEM, STEM, 3)])
+
+    def forward(self, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
+        """Features at full resolution; skips from the coarsest on."""
+        for up, fuse, conv, skip in zip(self.ups, self.scafs, self.convs, skips, strict=True):
+            x = conv(fuse(up(x), skip))
+        return x
+
+
+class ResidualBlock(nn.Module):
+    """MONAI's `UnetResBlock` with batch norm and stride 1."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__()
+        self.conv1 = _nested(_same_size(in_channels, out_channels, kernel))
+        self.norm1 = nn.BatchNorm3d(out_channels)
+        self.conv2 = _nested(_same_size(out_channels, out_channels, kernel))
+        self.norm2 = nn.BatchNorm3d(out_channels)
+        self.lrelu = nn.LeakyReLU(0.01)
+        self.changes_channels = in_channels != out_channels
+        if self.changes_channels:
+            self.conv3 = _nested(_same_size(in_channels, out_channels, 1))
+            self.norm3 = nn.BatchNorm3d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, z, y, x) to (B, out, z, y, x)."""
+        residual = self.norm3(self.conv3(x)) if self.changes_channels else x
+        x = self.lrelu(self.norm1(self.conv1(x)))
+        activated: Tensor = self.lrelu(self.norm2(self.conv2(x)) + residual)
+        return activated
+
+
+class SCAF(nn.Module):
+    """Fusion of decoder and encoder: gates the channels of both, then the voxels of their mixture."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_atten = nn.Sequential(nn.Conv3d(2 * channels, 2 * channels, 1, bias=False), nn.Sigmoid())
+        self.conv_redu = nn.Conv3d(2 * channels, channels, 1, bias=False)
+        self.conv1 = nn.Conv3d(channels, 1, 1)
+        self.conv2 = nn.Conv3d(channels, 1, 1)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Two (B, channels, z, y, x) to one."""
+        both = torch.cat([x, skip], dim=1)
+        channel_gate = self.conv_atten(both.mean(dim=(2, 3, 4), keepdim=True))
+        voxel_gate = torch.sigmoid(self.conv1(x) + self.conv2(skip))
+        fused: Tensor = self.conv_redu(both * channel_gate) * voxel_gate
+        return fused
+
+
+class CutDownsampling(nn.Module):
+    """GADM's branch that loses nothing: the eight voxels of a cube become channels, then are mixed.
+
+    That is a convolution of kernel and stride 2, its weights stored in the order of the cut: x slowest, z
+    fastest, then channels.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv_fusion = nn.Conv3d(8 * in_channels, out_channels, 1)
+        self.batch_norm = nn.BatchNorm3d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, z, y, x) to (B, out, z/2, y/2, x/2)."""
+        weight = self.conv_fusion.weight.reshape(-1, 2, 2, 2, x.shape[1]).permute(0, 4, 3, 2, 1)
+        halved: Tensor = self.batch_norm(functional.conv3d(x, weight, self.conv_fusion.bias, stride=2))
+        return halved
+
+
+class GADM(nn.Module):
+    """Downsampling by three branches at once: cut, strided convolution, maximum."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.cut_c = CutDownsampling(in_channels, out_channels)
+        self.conv = nn.Conv3d(
+            in_channels, out_channels, 3, padding=1, groups=math.gcd(in_channels, out_channels)
+        )
+        self.conv_x = _halving_depthwise(out_channels)
+        self.batch_norm_x = nn.BatchNorm3d(out_channels)
+        self.batch_norm_m = nn.BatchNorm3d(out_channels)
+        self.fusion = nn.Conv3d(3 * out_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, z, y, x) to (B, out, z/2, y/2, x/2)."""
+        widened = self.conv(x)
+        convolved = self.batch_norm_x(functional.gelu(self.conv_x(widened)))
+        maximum = self.batch_norm_m(functional.max_pool3d(widened, 2))
+        fused: Tensor = self.fusion(torch.cat([self.cut_c(x), convolved, maximum], dim=1))
+        return fused
+
+
+class DoubleGADM(nn.Module):
+    """The first two downsamplings, in one module: the first has no maximum, neither has an activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        half, quarter = CNN_FEATURES
+        self.conv_1 = nn.Conv3d(STEM, half, 3, padding=1, groups=math.gcd(STEM, half))
+        self.conv_x1 = _halving_depthwise(half)
+        self.batch_norm_x1 = nn.BatchNorm3d(half)
+        self.cut_c = CutDownsampling(STEM, half)
+        self.fusion1 = nn.Conv3d(2 * half, half, 1)
+        self.conv_2 = nn.Conv3d(half, quarter, 3, padding=1, groups=math.gcd(half, quarter))
+        self.conv_x2 = _halving_depthwise(quarter)
+        self.batch_norm_x2 = nn.BatchNorm3d(quarter)
+        self.batch_norm_m = nn.BatchNorm3d(quarter)
+        self.cut_r = CutDownsampling(half, quarter)
+        self.fusion2 = nn.Conv3d(3 * quarter, quarter, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features at half and at a quarter of the resolution."""
+        convolved = self.batch_norm_x1(self.conv_x1(self.conv_1(x)))
+        half = self.fusion1(torch.cat([convolved, self.cut_c(x)], dim=1))
+        widened = self.conv_2(half)
+        convolved = self.batch_norm_x2(self.conv_x2(widened))
+        maximum = self.batch_norm_m(functional.max_pool3d(widened, 2))
+        return half, self.fusion2(torch.cat([convolved, self.cut_r(half), maximum], dim=1))
+
+
+class AttentionBlock(nn.Module):
+    """ADLA and deformable large-kernel attention side by side, as gates of the features they read."""
+
+    def __init__(self, channels: int, grid: Shape) -> None:
+        super().__init__()
+        self.pos_embed = nn.Parameter(torch.full((1, math.prod(grid), channels), 1e-6))
+        self.norm = nn.LayerNorm(channels)
+        self.attn = ADLA(channels, grid)
+        self.gamma = nn.Parameter(torch.ones(channels, 1, 1, 1))
+        self.lka = DeformableLargeKernelAttention(channels)
+        self.delta = nn.Parameter(torch.ones(channels, 1, 1, 1))
+        self.bnorm = nn.BatchNorm3d(channels)
+        self.conv3 = ResidualBlock(channels, channels, 3)
+        self.conv1 = nn.Sequential(nn.Dropout3d(0.1), nn.Conv3d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, z, y, x) to the same shape."""
+        tokens = self.norm(x.flatten(2).transpose(1, 2) + self.pos_embed)
+        attended = self.attn(tokens).transpose(1, 2).reshape(x.shape)
+        gated = self.bnorm(x * (1 + self.delta * self.lka(x) + self.gamma * attended))
+        refined: Tensor = gated + self.conv1(self.conv3(gated))
+        return refined
+
+
+class ADLA(nn.Module):
+    """Attention by way of 343 agents, tokens pooled from the queries (Han et al. 2024, Agent Attention).
+
+    The agents gather from all tokens, then every token reads from the agents. Either step adds a position
+    bias per head, agent and token: a 7×7×7 table stretched over the grid, and a number per plane of each
+    axis. These sums, hundreds of MB on a fine grid, depend on weights alone: the ONNX file holds how they
+    are made, and an engine makes them once, when it loads.
+    """
+
+    def __init__(self, channels: int, grid: Shape) -> None:
+        super().__init__()
+        self.grid = grid
+        self.scale = (channels // HEADS) ** -0.5
+        self.q = nn.Linear(channels, channels, bias=False)
+        self.kv = nn.Linear(channels, 2 * channels, bias=False)
+        self.proj = nn.Linear(channels, channels)
+        self.dwc = _same_size(channels, channels, 3, groups=channels, bias=True)
+        for size in set(grid):
+            matrix = functional.adaptive_avg_pool1d(torch.eye(size), AGENTS_PER_AXIS).T
+            self.register_buffer(f"pooling_{size}", matrix, persistent=False)
+        z, y, x = grid
+        self.an_bias = _table(HEADS, AGENTS, *[AGENTS_PER_AXIS] * 3)
+        self.ah_bias = _table(1, HEADS, AGENTS, z, 1, 1)
+        self.aw_bias = _table(1, HEADS, AGENTS, 1, y, 1)
+        self.ad_bias = _table(1, HEADS, AGENTS, 1, 1, x)
+        self.na_bias = _table(HEADS, AGENTS, *[AGENTS_PER_AXIS] * 3)
+        self.ha_bias = _table(1, HEADS, z, 1, 1, AGENTS)
+        self.wa_bias = _table(1, HEADS, 1, y, 1, AGENTS)
+        self.da_bias = _table(1, HEADS, 1, 1, x, AGENTS)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, voxels, channels) to the same shape."""
+        queries = self.q(tokens)
+        keys, values = self.kv(tokens).chunk(2, dim=-1)
+        agents = _by_head(self._pool(queries)) * self.scale
+        gathering = agents @ _by_head(keys).transpose(-1, -2) + self._agent_bias()
+        gathered = gathering.softmax(dim=-1) @ _by_head(values)
+        reading = agents @ _by_head(queries).transpose(-1, -2) + self._token_bias()
+        read = gathered.transpose(-1, -2) @ reading.softmax(dim=-2)
+        local = self.dwc(values.transpose(1, 2).unflatten(2, self.grid))
+        attended: Tensor = self.proj((read.flatten(1, 2) + local.flatten(2)).transpose(1, 2))
+        return attended
+
+    def _pool(self, queries: Tensor) -> Tensor:
+        """Adaptive average pooling to 7×7×7, (B, 343, channels); ONNX has no operator for 16 to 7."""
+        pooled = queries.unflatten(1, self.grid)
+        for axis, size in enumerate(self.grid, start=1):
+            matrix = self.get_buffer(f"pooling_{size}")
+            pooled = _product_along(axis, matrix, pooled)
+        return pooled.flatten(1, 3)
+
+    def _agent_bias(self) -> Tensor:
+        """What agents add to their scores of tokens, (1, heads, agents, voxels)."""
+        planes = self.ah_bias + self.aw_bias + self.ad_bias
+        return (self._stretch(self.an_bias) + planes).flatten(3)
+
+    def _token_bias(self) -> Tensor:
+        """What tokens add to their scores of agents, in the same order."""
+        planes = (bias.movedim(-1, 2) for bias in (self.ha_bias, self.wa_bias, self.da_bias))
+        return (self._stretch(self.na_bias) + sum(planes)).flatten(3)
+
+    def _stretch(self, table: Tensor) -> Tensor:
+        return functional.interpolate(table, size=self.grid, mode="trilinear")
+
+
+def _by_head(tokens: Tensor) -> Tensor:
+    return tokens.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+
+
+def _product_along(axis: int, matrix: Tensor, x: Tensor) -> Tensor:
+    return (matrix @ x.flatten(axis + 1)).unflatten(-1, x.shape[axis + 1 :])
+
+
+def _scaled(shape: Shape, factor: int) -> Shape:
+    z, y, x = shape
+    return z // factor, y // factor, x // factor
+
+
+def _table(*shape: int) -> nn.Parameter:
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02))
+
+
+def _nested(layer: nn.Module) -> nn.Sequential:
+    """As MONAI nests it: the checkpoint says `conv1.conv.weight`."""
+    return nn.Sequential(OrderedDict(conv=layer))
+
+
+def _same_size(
+    in_channels: int, out_channels: int, kernel: int, dilation: int = 1, groups: int = 1, bias: bool = False
+) -> nn.Conv3d:
+    padding = dilation * (kernel - 1) // 2
+    return nn.Conv3d(
+        in_channels, out_channels, kernel, padding=padding, dilation=dilation, groups=groups, bias=bias
+    )
+
+
+def _halving_depthwise(channels: int) -> nn.Conv3d:
+    return nn.Conv3d(channels, channels, 3, stride=2, padding=1, groups=channels)
+
+
+def _upsampling(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:
+    doubling = nn.ConvTranspose3d(
+        in_channels, out_channels, kernel, stride=2, padding=kernel // 2, output_padding=1, bias=False
+    )
+    return _nested(doubling)
