@@ -38,6 +38,19 @@ class Subject(Protocol):
 
 
 @dataclass(frozen=True)
+class FixedSubject:
+    """A patient whose input channels are always the same."""
+
+    image: Volume
+    truth: Volume
+    places: Sequence[Shape]
+
+    def volume(self, rng: np.random.Generator) -> Volume:
+        """Give the input channels."""
+        return self.image
+
+
+@dataclass(frozen=True)
 class PatchSampler:
     """Draws batches of patches from some subjects."""
 

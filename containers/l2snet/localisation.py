@@ -62,11 +62,11 @@ class Frame:
 
     def see(self, plane: Plane) -> Plane:
         """The network's rows (y) and columns (z) of a slice (z, y)."""
-        return self._rows @ plane.T @ self._columns.T
+        return np.linalg.multi_dot([self._rows, plane.T, self._columns.T])
 
     def put_back(self, seen: Plane) -> Plane:
         """Rows and columns as a slice (y, z), zero where the network does not see."""
-        return self._back_rows @ seen @ self._back_columns.T
+        return np.linalg.multi_dot([self._back_rows, seen, self._back_columns.T])
 
 
 def scaled(plane: Plane) -> Plane:

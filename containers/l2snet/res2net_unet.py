@@ -84,7 +84,7 @@ class Encoder(nn.Module):
         return features
 
 
-def _stage(index: int) -> nn.Module:
+def _stage(index: int) -> nn.Sequential:
     inputs = STEM if index == 0 else _outputs(index - 1)
     first = Bottleneck(inputs, index, stride=1 if index == 0 else 2)
     return nn.Sequential(first, *(Bottleneck(_outputs(index), index) for _ in range(BLOCKS[index] - 1)))

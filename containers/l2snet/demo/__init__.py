@@ -1,0 +1,1 @@
+"""Two small networks trained on phantoms, in place of real checkpoints."""
