@@ -2,6 +2,7 @@
 
 import logging
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import MachineError
@@ -11,6 +12,11 @@ logger = logging.getLogger(__name__)
 GIB = 2**30
 MARGIN = 64 * 2**20
 """Kept for libraries that end the process when they get no working memory, as OpenBLAS does."""
+CONTROL_FILES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
+"""Limit, usage, and the file caches' entry in `memory.stat`, for each version of control groups."""
 
 
 def require_memory(needed: int, purpose: str) -> None:
@@ -26,8 +32,20 @@ def require_memory(needed: int, purpose: str) -> None:
 
 def available_memory() -> int:
     """Bytes this process can still get: the tightest of machine, container and process limits."""
-    limits = [_machine(), _container(), _process()]
+    limits = [_machine(), container_memory(), _process()]
     return max(0, min(limit for limit in limits if limit is not None))
+
+
+def container_memory(
+    membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
+) -> int | None:
+    """Bytes that the process's control group and those above it still allow, or `None` without a limit.
+
+    File caches do not count: the kernel drops them. Source: Linux's admin-guide/cgroup-v1/memory.rst and
+    admin-guide/cgroup-v2.rst.
+    """
+    left = (_left(folder, version) for folder, version in _control_groups(membership, root))
+    return min((bytes_ for bytes_ in left if bytes_ is not None), default=None)
 
 
 def peak_memory() -> int:
@@ -44,22 +62,36 @@ def _machine() -> int | None:
     return _field(Path("/proc/meminfo"), "MemAvailable")
 
 
-def _container() -> int | None:
-    """What the control group allows beyond what it holds, not counting file caches it would drop."""
-    for limit, usage, cache in (
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
-    ):
-        root = Path("/sys/fs/cgroup")
-        try:
-            allowed, used = (root / limit).read_text().strip(), int((root / usage).read_text())
-        except (OSError, ValueError):
-            continue
+def _control_groups(membership: Path, root: Path) -> Iterator[tuple[Path, int]]:
+    """Folders of the process's control groups and of those above them, with their version.
+
+    A container mostly sees its own group as the root, but may know itself by the path outside.
+    """
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers in ("", "memory"):
+            top = root / controllers
+            group = top / path.lstrip("/")
+            for folder in (group, *group.parents):
+                if folder.is_relative_to(top):
+                    yield folder, 1 if controllers else 2
+
+
+def _left(folder: Path, version: int) -> int | None:
+    limit, usage, cache = CONTROL_FILES[version]
+    try:
+        allowed = (folder / limit).read_text().strip()
         if allowed == "max":
             return None
-        statistics = (root / usage).with_name("memory.stat").read_text().split()
-        return int(allowed) - used + int(statistics[statistics.index(cache) + 1])
-    return None
+        statistics = (folder / "memory.stat").read_text().split()
+        reclaimable = int(statistics[statistics.index(cache) + 1])
+        return int(allowed) - int((folder / usage).read_text()) + reclaimable
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _process() -> int | None:

@@ -1,11 +1,19 @@
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from common.errors import MachineError
-from common.memory import GIB, available_memory, peak_memory, require_memory
+from common.memory import (
+    CONTROL_FILES,
+    GIB,
+    available_memory,
+    container_memory,
+    peak_memory,
+    require_memory,
+)
 
 
 def test_more_than_the_machine_has_is_refused_with_both_numbers():
@@ -40,3 +48,53 @@ def test_available_memory_shrinks_by_what_is_held():
 def test_peak_memory_covers_what_was_held():
     held = bytearray(b"x") * (GIB // 4)
     assert peak_memory() > len(held)
+
+
+def control_group(folder: Path, limit: object, used: int, cache: int = 0, version: int = 2) -> None:
+    """Lay out one control group as the kernel shows it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    limit_file, usage_file, entry = CONTROL_FILES[version]
+    (folder / limit_file).write_text(f"{limit}\n")
+    (folder / usage_file).write_text(f"{used}\n")
+    (folder / "memory.stat").write_text(f"anon {used}\n{entry} {cache}\n")
+
+
+def allowed(tmp_path: Path, membership: str) -> int | None:
+    (tmp_path / "membership").write_text(membership)
+    return container_memory(tmp_path / "membership", tmp_path / "root")
+
+
+def test_tightest_control_group_on_the_way_up_counts(tmp_path):
+    control_group(tmp_path / "root/user/job/step", "max", 100)
+    control_group(tmp_path / "root/user/job", 900, 400, cache=50)
+    control_group(tmp_path / "root/user", 5000, 1000)
+    assert allowed(tmp_path, "0::/user/job/step\n") == 900 - 400 + 50
+
+
+def test_control_groups_of_the_first_version_count(tmp_path):
+    control_group(tmp_path / "root/memory/docker/id", 900, 400, cache=50, version=1)
+    control_group(tmp_path / "root/memory/docker", 800, 500, version=1)
+    assert allowed(tmp_path, "5:cpu:/docker/id\n4:memory:/docker/id\n0::/\n") == 300
+
+
+@pytest.mark.parametrize("path", ["/", "/outside/of/the/container"])
+def test_container_that_sees_its_group_as_the_root_is_limited(tmp_path, path):
+    control_group(tmp_path / "root", 900, 400)
+    assert allowed(tmp_path, f"0::{path}\n") == 500
+
+
+def test_control_groups_without_a_limit_allow_everything(tmp_path):
+    control_group(tmp_path / "root/user", "max", 100)
+    assert allowed(tmp_path, "0::/user\n") is None
+
+
+@pytest.mark.parametrize("file", ["memory.max", "memory.current", "memory.stat"])
+def test_control_group_that_cannot_be_read_is_left_out(tmp_path, file):
+    control_group(tmp_path / "root/user", 900, 400)
+    (tmp_path / "root/user" / file).unlink()
+    control_group(tmp_path / "root", 2000, 400)
+    assert allowed(tmp_path, "0::/user\n") == 1600
+
+
+def test_machine_without_control_groups_allows_everything(tmp_path):
+    assert container_memory(tmp_path / "nothing", tmp_path) is None
