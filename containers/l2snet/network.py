@@ -13,12 +13,12 @@ from common.errors import ModelError
 from common.export.checkpoint import find_folds
 from common.export.network import export_network
 from common.export.nnunet_v1 import load_unet
+from common.export.res2net_unet import CLASSES, load_localiser
 from common.model_folder import Model, Network, new_model_folder, sha256_of_all, write_model
 from common.nnunet.plans import Plans
 from common.nnunet.plans_v1 import MIRROR_AXES, UNet, read_plans_v1, read_unet
 from common.nnunet.postprocessing_v1 import read_postprocessing
 from containers.l2snet.localisation import CHANNELS, MIDDLE, TILE
-from containers.l2snet.res2net_unet import CLASSES, load_localiser
 
 ALGORITHM = "l2snet"
 CHECKPOINT_FILE = "model_final_checkpoint.model"

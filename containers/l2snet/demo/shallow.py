@@ -7,7 +7,7 @@ gives zeros. So the whole network with zeros in these places computes the same.
 import torch
 from torch import nn
 
-from containers.l2snet.res2net_unet import DECODER, Localiser
+from common.export.res2net_unet import DECODER, Localiser
 
 
 class ShallowLocaliser(Localiser):

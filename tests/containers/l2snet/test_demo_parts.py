@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
+from common.export.res2net_unet import load_localiser
 from common.phantom.phantom import Phantom, make_phantom
 from containers.l2snet.demo.plans import SPACING, make_plans
 from containers.l2snet.demo.shallow import ShallowLocaliser, whole_state
 from containers.l2snet.demo.subjects import in_frames, in_network_space
 from containers.l2snet.localisation import Frame, scaled
 from containers.l2snet.network import read_plans
-from containers.l2snet.res2net_unet import load_localiser
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from common.errors import ModelError
+from common.export.res2net_unet import load_localiser
 from common.inference.engine import EngineInfo
 from containers.l2snet.localisation import localise
-from containers.l2snet.res2net_unet import load_localiser
 from tests import golden_data
 from tests.golden import synth
 

@@ -14,9 +14,9 @@ from torch.nn import functional
 from common.errors import ModelError
 from common.export.safe_load import load_safely
 from common.export.weights import load_weights
-from containers.l2snet.localisation import CHANNELS
 
 WANTED = "a U-Net with the encoder timm-res2net50_26w_4s"
+CHANNELS = 5
 CLASSES = 2
 STEM = 64
 BLOCKS = (3, 4, 6, 3)
