@@ -46,11 +46,17 @@ def read_case(input_dir: Path, interface: Interface) -> Case:
 
 
 def _memory(paths: Sequence[Path], reference: Path) -> int:
-    """Bytes of all images as float32, and of a second copy where one goes onto the reference's grid."""
+    """Bytes of all images as float32, and of what is held to bring one onto the reference's grid.
+
+    That is a copy of the image for ITK, ITK's result, and its copy, made when the first is gone.
+    """
     grid = read_geometry(reference)
     grids = [read_geometry(path) for path in paths]
-    resampled = sum(not same_grid(grid, other) for other in grids)
-    return FLOAT32 * (sum(prod(other.size) for other in grids) + 2 * resampled * prod(grid.size))
+    voxels = sum(prod(other.size) for other in grids)
+    for other in grids:
+        if not same_grid(grid, other):
+            voxels += max(prod(other.size), prod(grid.size)) + prod(grid.size)
+    return FLOAT32 * voxels
 
 
 def _place(image: Image, socket: Socket, path: Path, grid: Geometry) -> Image:

@@ -22,6 +22,7 @@ from tests.common.grandchallenge.helpers import (
     PET,
     noise,
     refused,
+    run_python,
     save,
     save_case,
 )
@@ -113,3 +114,30 @@ def test_image_that_does_not_overlap_is_refused(input_dir: Path) -> None:
     path = save(input_dir / "images/ct/ct-of-case.mha", noise(grid.shape), grid)
     with refused(path, "does not overlap the reference image", "9 × 8 × 7", "one patient"):
         read_case(input_dir, INTERFACE)
+
+
+MEMORY_OF_READING = """
+from pathlib import Path
+
+import scipy.ndimage, SimpleITK
+
+from common.grandchallenge import reading
+from common.memory import peak_memory, present_memory
+from tests.common.grandchallenge.helpers import INTERFACE
+
+asked = []
+reading.require_memory = lambda needed, purpose: asked.append(needed)
+before = present_memory()
+reading.read_case(Path(argv[1]), INTERFACE)
+print(asked[0], peak_memory() - before)
+"""
+
+
+@pytest.mark.parametrize("size", [(100, 100, 100), (300, 300, 250)])
+def test_memory_that_is_asked_for_covers_resampling(input_dir: Path, size: tuple[int, int, int]) -> None:
+    grid = Geometry((200, 200, 200), (1.0, 1.0, 1.0), GRID.origin, GRID.direction)
+    other = replace(grid, size=size)
+    save(input_dir / "images/pet/pet-of-case.mha", np.zeros(grid.shape, np.float32), grid)
+    save(input_dir / "images/ct/ct-of-case.mha", np.zeros(other.shape, np.float32), other)
+    asked, taken = map(int, run_python(MEMORY_OF_READING, input_dir).split())
+    assert 0.85 * taken < asked < 1.15 * taken
