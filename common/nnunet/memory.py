@@ -9,6 +9,8 @@ from common.nnunet.plans import Plans
 from common.nnunet.resample import resampled_shape
 
 FLOAT32 = 4
+FILLING = 8
+"""Bytes per voxel while the holes of the non-zero mask are filled, of which the labels take four."""
 
 
 def require_memory_for(geometry: Geometry, network: Network) -> None:
@@ -28,7 +30,9 @@ def recipe_memory(geometry: Geometry, plans: Plans) -> int:
     transposed_spacing = (spacing[forward[0]], spacing[forward[1]], spacing[forward[2]])
     network_shape = resampled_shape(transposed, transposed_spacing, plans.spacing)
     image, volume = prod(shape), prod(network_shape)
-    if network_shape == transposed:
-        return FLOAT32 * (volume + image)
-    one_more = 1  # the spline of a channel goes through a volume as large
-    return FLOAT32 * (volume * (len(plans.channels) + one_more + 1) + image)
+    # A resampled channel is a new one, and the spline of a channel goes through a volume as large.
+    channels = 0 if network_shape == transposed else len(plans.channels) + 1
+    needed = FLOAT32 * (volume * (channels + 1) + image)
+    if any(channel.use_mask for channel in plans.channels):
+        return max(needed, FILLING * image) + image
+    return needed

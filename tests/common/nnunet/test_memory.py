@@ -1,3 +1,6 @@
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from common.memory import GIB
 from common.model_folder import Network
 from common.nnunet.memory import recipe_memory, require_memory_for
 from common.nnunet.plans import Channel, Plans, Resampling
+from common.nnunet.preprocess import preprocess
 
 SIZE = (40, 50, 60)
 VOXELS = 4 * 40 * 50 * 60
@@ -33,3 +37,19 @@ def test_case_that_is_too_large_is_refused_before_the_work():
     network = Network("segmentation", ("CT", "PET"), (8, 8, 8), 2, (), (), 10**5 * GIB, plans())
     with pytest.raises(MachineError, match=r"prediction of this case needs about 100000\.\d\d GiB"):
         require_memory_for(geometry(), network)
+
+
+@pytest.mark.parametrize("use_mask", [False, True])
+@pytest.mark.parametrize("generation", [1, 2])
+@pytest.mark.parametrize("coarseness", [0.8, 1.0, 2.0])
+def test_preprocessing_takes_no_more_than_that(coarseness, generation, use_mask):
+    spacing = (3.0 * coarseness, 2.0 * coarseness, 2.0 * coarseness)
+    channels = tuple(Channel(name, "z_score", use_mask) for name in ("CT", "PET"))
+    scan = replace(geometry(), size=(60, 80, 100))
+    recipe = replace(plans(spacing), generation=generation, channels=channels)
+    images = [np.random.default_rng(seed).uniform(1, 2, scan.shape).astype(np.float32) for seed in (0, 1)]
+    tracemalloc.start()
+    preprocess(images, scan.spacing_zyx, recipe)
+    _, taken = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < recipe_memory(scan, recipe)
