@@ -16,7 +16,7 @@ from containers.l2snet.network import read_plans
 
 @pytest.fixture(scope="module")
 def phantom() -> Phantom:
-    return make_phantom(1, (120, 48, 16), (8.0, 8.0, 8.0), lesions=8, inflammations=0)
+    return make_phantom(1, (240, 96, 32), lesions=8)
 
 
 def test_the_whole_network_computes_what_the_shallow_one_does(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_subject_in_network_space_has_the_plans_spacing(phantom: Phantom, tmp_
     voxels = [image[phantom.truth > 0] for image in (phantom.pet, phantom.ct)]
     folder = write_plans(tmp_path, make_plans(voxels, (1, 1, 1)))
     subject = in_network_space(phantom, read_plans(folder)[0])
-    ratio = np.prod([8.0, 8.0, 8.0]) / np.prod(SPACING)
+    ratio = np.prod(phantom.geometry.spacing_zyx) / np.prod(SPACING)
     truth = subject.truth.tile((0, 0, 0), subject.truth.shape)
     assert truth.sum() == pytest.approx(phantom.truth.sum() * ratio, rel=0.2)
 

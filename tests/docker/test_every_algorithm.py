@@ -1,0 +1,26 @@
+"""Every algorithm's image, with its demo model, under the platform's restrictions."""
+
+import subprocess
+
+import pytest
+
+from common import algorithms
+from common.grandchallenge.check import check_output
+from common.grandchallenge.interface import Interface
+from common.inference.options import Options
+from common.run import run
+from tests.docker.conftest import ROOT
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.mark.parametrize("algorithm", algorithms.names())
+def test_mask_is_the_one_of_a_run_outside_the_container(engine, algorithm, version, case, tmp_path):
+    subprocess.run([ROOT / "build.sh", algorithm], check=True, stdin=subprocess.DEVNULL)
+    model = ROOT / "build" / algorithm / "model"
+    (tmp_path / "output").mkdir()
+    command = [ROOT / "docker/as_platform.sh", f"{algorithm}:{version}", case, model, tmp_path / "output"]
+    subprocess.run(command, check=True)
+    found = check_output(case, tmp_path / "output", Interface.load(algorithms.interface_path(algorithm)))
+    expected = run(algorithm, case, tmp_path / "outside", model, Options())
+    assert found.read_bytes() == expected.read_bytes()
