@@ -31,7 +31,8 @@ def preprocess(
 
     `images` (z, y, x) are in the plans' channel order, on one grid of that spacing (z, y, x, in
     mm). They are overwritten: at a clinical size there is no memory for a second copy.
-    Raises `InputError` when every voxel of every image is zero.
+    Raises `InputError` when every voxel of every image is zero, or the others lie too close together for
+    the plans' spacing.
     """
     forward = plans.transpose_forward
     transposed = [image.transpose(forward) for image in images]
@@ -40,6 +41,11 @@ def preprocess(
     mask = filled_mask(cropped) if any(channel.use_mask for channel in plans.channels) else None
     image_spacing = (spacing[forward[0]], spacing[forward[1]], spacing[forward[2]])
     shape = resampled_shape(_shape(cropped[0]), image_spacing, plans.spacing)
+    if min(shape) < 1:
+        raise InputError(
+            f"the non-zero field of view has {_shape(cropped[0])} voxels of {image_spacing} mm, expected at "
+            f"least one voxel of the network's {plans.spacing} mm; upload the whole PET/CT"
+        )
     space = NetworkSpace(plans, _shape(images[0]), image_spacing, crop, shape)
     steps = _resample_and_normalise if plans.generation == 1 else _normalise_and_resample
     return steps(cropped, mask, space), space

@@ -33,6 +33,13 @@ def test_image_of_zeros_is_refused():
         preprocess([np.zeros((4, 5, 6), np.float32)], (1, 1, 1), plans())
 
 
+def test_image_smaller_than_a_voxel_of_the_network_is_refused():
+    speck = np.zeros((4, 5, 6), np.float32)
+    speck[1, 2, 3] = 1
+    with pytest.raises(InputError, match=r"has \(1, 1, 1\) voxels of \(1, 1, 1\) mm, .* \(3, 1, 1\) mm"):
+        preprocess([speck], (1, 1, 1), plans(spacing=(3, 1, 1)))
+
+
 def test_mask_is_filled_like_scipys():
     rng = np.random.default_rng(0)
     image = (rng.random((12, 13, 14)) < 0.7).astype(np.float32)
