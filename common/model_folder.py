@@ -64,6 +64,17 @@ class Network:
     plans: Plans | None = None
     """`None` for a network outside nnU-Net's recipe."""
 
+    def __post_init__(self) -> None:
+        axes = range(len(self.patch))
+        if len(axes) not in (2, 3) or min(self.patch) < 1:
+            raise ValueError(f"found patch {self.patch}, expected two or three sizes of at least one voxel")
+        if len(set(self.mirror_axes)) < len(self.mirror_axes) or not set(self.mirror_axes) <= set(axes):
+            raise ValueError(f"found mirror axes {self.mirror_axes}, expected some of {tuple(axes)}")
+        if self.tile_memory < 0:
+            raise ValueError(f"found tile_memory {self.tile_memory}, expected a number of bytes")
+        if self.plans is not None and self.plans.patch != self.patch:
+            raise ValueError(f"found patch {self.patch}, expected {self.plans.patch} as in its plans")
+
     @property
     def nnunet_plans(self) -> Plans:
         """The plans of a network that nnU-Net's recipe prepares; `ModelError` if there are none."""
@@ -84,8 +95,13 @@ class Model:
     """The algorithm's own numbers, such as the width of a click."""
 
     def network(self, name: str) -> Network:
-        """The network of that name; `KeyError` is a bug of the caller's."""
-        return {network.name: network for network in self.networks}[name]
+        """The network of that name; `ModelError` if there is none."""
+        networks = {network.name: network for network in self.networks}
+        if name not in networks:
+            raise ModelError(
+                f"{MODEL_FILE}: found networks {list(networks)}, expected {name!r}; {EXPORT_AGAIN}"
+            )
+        return networks[name]
 
 
 def write_model(folder: Path, model: Model) -> None:

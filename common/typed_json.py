@@ -17,7 +17,8 @@ def decode(kind: type[T], value: object, where: str) -> T:
     """The dataclass `kind` from what `json.load` gave for it.
 
     Its fields may be dataclasses, numbers, texts, paths, tuples, literals, optional values and
-    dictionaries. Raises `ValueError` naming the first entry that does not fit by its place below `where`.
+    dictionaries. Raises `ValueError` naming the first entry that does not fit by its place below `where`,
+    also where the dataclass itself refuses its values.
     """
     if not isinstance(value, Mapping):
         raise _mismatch(value, "an object", where)
@@ -31,7 +32,10 @@ def decode(kind: type[T], value: object, where: str) -> T:
             arguments[field.name] = _entry(hints[field.name], value[field.name], f"{where}.{field.name}")
         elif field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"{where}.{field.name} is missing")
-    return kind(**arguments)
+    try:
+        return kind(**arguments)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _entry(kind: Any, value: object, where: str) -> Any:

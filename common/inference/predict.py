@@ -40,9 +40,10 @@ def predict(
 ) -> NDArray[np.float32]:
     """The foreground's mean logit difference or probability, (z, y, x) in network space.
 
-    Raises `MachineError` when the time does not suffice, before the work starts.
+    Raises `MachineError` when the time does not suffice, before the work starts, and `ModelError` for a
+    network outside nnU-Net's recipe or a file that does not fit it.
     """
-    grid = TileGrid(volume.shape, _patch(network))
+    grid = TileGrid(volume.shape, network.nnunet_plans.patch)
     total = np.zeros(grid.padded_shape, np.float32)
     weights = grid.weights()
     passes = Passes.of(len(network.folds), network.mirror_axes)
@@ -73,11 +74,6 @@ def _softmax(logits: Tile) -> Tile:
 
 
 FOREGROUND: dict[Foreground, Callable[[Tile], Tile]] = {"logit": _difference, "probability": _softmax}
-
-
-def _patch(network: Network) -> Shape:
-    a, b, c = network.patch
-    return a, b, c
 
 
 def _mirrored(

@@ -1,11 +1,15 @@
 """The numbers of an nnU-Net plan that inference needs, one type for both generations.
 
-`Plans` is plain data: it goes into `model.json` and comes back without a pickle.
+`Plans` is plain data: it goes into `model.json` and comes back without a pickle. Values that make no sense
+are a `ValueError`.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+ORDERS = range(6)
+"""Orders of the splines that SciPy has."""
 
 Scheme = Literal["ct", "ct2", "z_score", "none", "rescale_0_1", "rgb_0_1"]
 
@@ -31,6 +35,10 @@ class Channel:
     statistics: Statistics | None = None
     """Needed by `ct` and `ct2` (the percentiles), ignored by the others."""
 
+    def __post_init__(self) -> None:
+        if self.scheme in ("ct", "ct2") and self.statistics is None:
+            raise ValueError(f"channel {self.name} of scheme {self.scheme} has no statistics")
+
 
 @dataclass(frozen=True)
 class Resampling:
@@ -42,6 +50,10 @@ class Resampling:
     """Spline order across the coarse axis, where that axis is resampled separately."""
     force_separate_z: bool | None = None
     """`None`: separately where one spacing is more than three times another."""
+
+    def __post_init__(self) -> None:
+        if self.order not in ORDERS or self.order_z not in ORDERS:
+            raise ValueError(f"found spline orders {self.order} and {self.order_z}, expected 0 to 5")
 
 
 @dataclass(frozen=True)
@@ -61,31 +73,20 @@ class Plans:
     resample_data: Resampling
     resample_prediction: Resampling
 
+    def __post_init__(self) -> None:
+        if min(self.patch) < 1:
+            raise ValueError(f"found patch {self.patch}, expected three sizes of at least one voxel")
+        if not all(0 < edge < inf for edge in self.spacing):
+            raise ValueError(f"found spacing {self.spacing}, expected three lengths in mm")
+        if sorted(self.transpose_forward) != [0, 1, 2]:
+            raise ValueError(
+                f"found transpose_forward {self.transpose_forward}, expected a permutation of (0, 1, 2)"
+            )
+        if not self.channels:
+            raise ValueError("found no channels, expected at least one")
+
     @property
     def transpose_backward(self) -> tuple[int, int, int]:
         """The permutation that undoes `transpose_forward`."""
         forward = self.transpose_forward
         return forward.index(0), forward.index(1), forward.index(2)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain containers and numbers, as `model.json` holds them."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Plans":
-        """The inverse of `to_json`, also after a trip through a JSON file."""
-        channels = tuple(
-            Channel(
-                **{**channel, "statistics": channel["statistics"] and Statistics(**channel["statistics"])}
-            )
-            for channel in document["channels"]
-        )
-        return cls(
-            generation=document["generation"],
-            patch=tuple(document["patch"]),
-            spacing=tuple(document["spacing"]),
-            transpose_forward=tuple(document["transpose_forward"]),
-            channels=channels,
-            resample_data=Resampling(**document["resample_data"]),
-            resample_prediction=Resampling(**document["resample_prediction"]),
-        )

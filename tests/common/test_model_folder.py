@@ -166,6 +166,30 @@ def test_another_algorithm_is_refused(tmp_path: Path) -> None:
             "model.networks[0].plans.patch: found [8, 8], expected 3 entries",
         ),
         (lambda document: document["networks"][0].update(folds=[]), "network segmentation has no folds"),
+        (
+            lambda document: document["networks"][0].update(mirror_axes=[5]),
+            "model.networks[0]: found mirror axes (5,), expected some of (0, 1, 2)",
+        ),
+        (lambda document: document["networks"][0].update(mirror_axes=[1, 1]), "found mirror axes (1, 1)"),
+        (
+            lambda document: document["networks"][0].update(patch=[8, 8], mirror_axes=[]),
+            "model.networks[0]: found patch (8, 8), expected (8, 8, 8) as in its plans",
+        ),
+        (lambda document: document["networks"][0].update(patch=[8, 8, 0]), "found patch (8, 8, 0)"),
+        (lambda document: document["networks"][0].update(patch=[]), "found patch ()"),
+        (lambda document: document["networks"][0].update(tile_memory=-1), "found tile_memory -1"),
+        (
+            lambda document: document["networks"][0]["plans"].update(spacing=[0, 1, 1]),
+            "model.networks[0].plans: found spacing (0.0, 1.0, 1.0)",
+        ),
+        (
+            lambda document: document["networks"][0]["plans"]["resample_data"].update(order=9),
+            "model.networks[0].plans.resample_data: found spline orders 9 and 0",
+        ),
+        (
+            lambda document: document["networks"][0]["plans"]["channels"][0].update(statistics=None),
+            "model.networks[0].plans.channels[0]: channel CT of scheme ct has no statistics",
+        ),
     ],
 )
 def test_missing_and_mistyped_entries_are_named(
@@ -174,6 +198,12 @@ def test_missing_and_mistyped_entries_are_named(
     write(tmp_path)
     edit(tmp_path, change)
     assert message in refusal(tmp_path)
+
+
+def test_a_network_that_is_not_there_is_a_model_error(tmp_path: Path) -> None:
+    model = write(tmp_path)
+    with pytest.raises(ModelError, match=r"found networks \['segmentation'\], expected 'localisation'"):
+        model.network("localisation")
 
 
 @pytest.mark.parametrize(

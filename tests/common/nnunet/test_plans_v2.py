@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ModelError
-from common.nnunet.plans import Plans, Resampling
+from common.nnunet.plans import Resampling
 from common.nnunet.plans_v2 import read_plans
 
 MODEL = Path(__file__).parents[2] / "golden" / "autopet_interactive" / "model"
@@ -45,11 +45,6 @@ def test_numbers_are_those_of_the_file(document, read):
     assert plans.resample_prediction == Resampling(1, 0, None)
 
 
-def test_plans_survive_json(document, read):
-    plans = read(document)
-    assert Plans.from_json(json.loads(json.dumps(plans.to_json()))) == plans
-
-
 def test_configuration_inherits(document, read):
     document["configurations"]["finer"] = {"inherits_from": "3d_fullres", "spacing": [1, 1, 1]}
     plans = read(document, "finer")
@@ -87,6 +82,9 @@ def test_torch_resampler_is_linear(document, read):
         ),
         ({"inherits_from": "3d_fullres"}, "inherits from itself"),
         ({"spacing": None}, "missing or malformed entry"),
+        ({"spacing": [0, 1, 1]}, "malformed entry found spacing"),
+        ({"patch_size": [0, 8, 8]}, "malformed entry found patch"),
+        ({"resampling_fn_data_kwargs": {"order": 9}}, "malformed entry found spline orders 9 and 0"),
     ],
 )
 def test_unsupported_configuration_is_refused_by_name(document, read, change, message):
