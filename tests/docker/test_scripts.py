@@ -90,7 +90,9 @@ def test_export_writes_the_image_and_the_models_content(project, version):
     ended = run("./export.sh", cwd=folder)
     assert ended.returncode == 0, ended.stderr
     with tarfile.open(folder / f"dist/toy_{version}.tar.gz") as archive:
-        (manifest,) = json.load(archive.extractfile("manifest.json"))
+        file = archive.extractfile("manifest.json")
+        assert file
+        (manifest,) = json.load(file)
     assert manifest["RepoTags"] == [f"toy:{version}"]
     with tarfile.open(folder / "dist/toy_model.tar.gz") as archive:
         assert archive.getnames() == ["model.json"]
