@@ -43,16 +43,9 @@ def first_two_channels() -> onnx.ModelProto:
 
 def nnunet() -> Callable[[], Mask]:
     """nnU-Net with the same network."""
-    import torch
+    from tests.peers.nnunet_v2 import use_first_two_channels
 
-    class FirstTwoChannels(torch.nn.Module):
-        def forward(self, tiles: torch.Tensor) -> torch.Tensor:
-            return tiles[:, :2].clone()
-
-    def use(predictor: object) -> None:
-        vars(predictor).update(network=FirstTwoChannels(), list_of_parameters=[{}])
-
-    return SCENARIO.nnunet(use)
+    return SCENARIO.nnunet(use_first_two_channels)
 
 
 if __name__ == "__main__":

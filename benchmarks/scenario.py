@@ -60,7 +60,7 @@ class Scenario:
         case = Case(dict(zip(("ct", "pet"), self._images(), strict=True)), geometry, self.name)
         return lambda: segment(case, model, options)
 
-    def nnunet(self, change: Callable[[object], None] = lambda predictor: None) -> Callable[[], Mask]:
+    def nnunet(self, change: Callable[[Any], None] = lambda predictor: None) -> Callable[[], Mask]:
         """nnU-Net as it comes, but for what `change` does to its predictor, ready to run in memory."""
         from tests.peers import nnunet_v2
 

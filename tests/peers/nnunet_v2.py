@@ -65,6 +65,19 @@ def segment(
     return np.asarray(mask, np.uint8)
 
 
+class FirstTwoChannels(torch.nn.Module):
+    """A network whose logits are its first two input channels."""
+
+    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+        return tiles[:, :2].clone()
+
+
+def use_first_two_channels(predictor: predict_from_raw_data.nnUNetPredictor) -> None:
+    """Leave of a prediction everything but the network."""
+    predictor.network = FirstTwoChannels()
+    predictor.list_of_parameters = [{}]
+
+
 @contextmanager
 def float32_sums() -> Iterator[None]:
     """Let nnU-Net sum its tiles in float32: in float16 its own rounding decides near the image's border."""
