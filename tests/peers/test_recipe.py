@@ -56,17 +56,17 @@ def random_images(rng):
 def test_images_and_mask_equal_nnunets(seed, tmp_path):
     rng = np.random.default_rng(seed)
     plans, images = random_plans(rng), random_images(rng)
-    spacing = [float(s) for s in rng.choice([1.0, 1.7, 2.0, 3.0, 7.5], 3)]
+    a, b, c = (float(s) for s in rng.choice([1.0, 1.7, 2.0, 3.0, 7.5], 3))
     (tmp_path / "plans.json").write_text(json.dumps(plans))
     (tmp_path / "dataset.json").write_text(json.dumps(autopet_dataset()))
 
     manager = PlansManager(copy.deepcopy(plans))
     configuration = manager.get_configuration("3d_fullres")
-    properties = {"spacing": spacing}
+    properties = {"spacing": [a, b, c]}
     theirs, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
         images, None, properties, manager, configuration, autopet_dataset()
     )
-    ours, space = preprocess(list(images.copy()), tuple(spacing), read_plans(tmp_path, "3d_fullres"))
+    ours, space = preprocess(list(images.copy()), (a, b, c), read_plans(tmp_path, "3d_fullres"))
     np.testing.assert_allclose(np.stack(ours), theirs, atol=2e-3 * max(1, np.abs(theirs).max() / 100))
 
     logits = rng.standard_normal((2, *space.shape)).astype(np.float32)
