@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from common.errors import ModelError
+from common.errors import MachineError, ModelError
 from common.nnunet.plans import Plans
 from common.typed_json import decode
 
@@ -127,7 +127,7 @@ def new_model_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder to export into; what it holds when the block ends well becomes `folder`'s content.
 
     An earlier model is replaced only then. Raises `ModelError` for a folder that holds something else,
-    or that cannot be written.
+    or that cannot be written, and `MachineError` for an export that fails there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,9 +140,14 @@ def new_model_folder(folder: Path) -> Iterator[Path]:
         staging = TemporaryDirectory(dir=folder, prefix=STAGING_PREFIX)
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written ({error.strerror}); choose another --model") from error
-    with staging as name:
-        yield Path(name)
-        _take_over(Path(name), folder)
+    try:
+        with staging as name:
+            yield Path(name)
+            _take_over(Path(name), folder)
+    except OSError as error:
+        raise MachineError(
+            f"{error.filename or folder}: the export fails ({error.strerror}); check space and permissions"
+        ) from error
 
 
 def read_model(folder: Path, algorithm: str) -> Model:

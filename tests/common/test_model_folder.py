@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
@@ -7,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from common.errors import ModelError
+from common.errors import MachineError, ModelError
 from common.model_folder import (
     Fold,
     Model,
@@ -111,6 +113,22 @@ def test_a_destination_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model").write_text("")
     with pytest.raises(ModelError, match=r"model: cannot be written \(File exists\)"):
         write(tmp_path / "model")
+
+
+def test_a_disk_that_fills_up_is_the_machines_fault(tmp_path: Path) -> None:
+    with (
+        pytest.raises(MachineError, match=r"model: the export fails \(No space left on device\)"),
+        new_model_folder(tmp_path / "model"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list((tmp_path / "model").iterdir())
+
+
+def test_a_model_that_cannot_be_put_in_place_is_the_machines_fault(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    (tmp_path / "fold_0.onnx").mkdir()
+    with pytest.raises(MachineError, match=r"the export fails \(Is a directory\)"):
+        write(tmp_path)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

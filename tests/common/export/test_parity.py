@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.errors import ModelError
+from common.errors import MachineError, ModelError
 from common.export.onnx_file import write_onnx
 from common.export.parity import TOLERANCE, measure_parity
 
@@ -70,3 +70,21 @@ def test_a_difference_on_the_mirrored_tile_alone_is_seen(network: torch.nn.Conv3
 def test_weights_that_are_not_finite_are_refused(network: torch.nn.Conv3d, exported: Path) -> None:
     with pytest.raises(ModelError, match="are all weights finite"):
         measure_parity(biased(network, float("nan")), exported, TILE)
+
+
+def test_memory_that_runs_out_is_the_machines_fault(exported: Path) -> None:
+    class TooLarge(torch.nn.Module):
+        def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+            return tiles.new_empty(2**58)
+
+    with pytest.raises(MachineError, match=r"network.onnx: not enough memory for one tile in torch"):
+        measure_parity(TooLarge(), exported, TILE)
+
+
+def test_a_network_that_fails_otherwise_is_a_bug(exported: Path) -> None:
+    class Broken(torch.nn.Module):
+        def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+            return tiles.reshape(7)
+
+    with pytest.raises(RuntimeError, match="shape"):
+        measure_parity(Broken(), exported, TILE)
