@@ -29,14 +29,19 @@ class Passes:
         return self.folds * len(self.mirrorings)
 
 
-def within_time(folds: int, axes: tuple[int, ...], per_pass: float, left: float) -> Passes:
-    """As many passes as fit into the seconds that are left; one pass over all tiles takes `per_pass`.
+def within_time(
+    folds: int, axes: tuple[int, ...], per_pass: float, left: float, per_engine: float = 0
+) -> Passes:
+    """As many passes as fit into the seconds that are left, now that the first fold's engine is there.
 
-    Of as many passes, those with more folds are taken; mirror axes are given up from the last.
+    One pass over all tiles takes `per_pass`, every further fold's engine `per_engine`, in seconds. Of as
+    many passes, those with more folds are taken; mirror axes are given up from the last.
     Raises `MachineError` when not even one pass fits.
     """
     choices = [Passes.of(some, axes[:kept]) for some in range(1, folds + 1) for kept in range(len(axes) + 1)]
-    fitting = [passes for passes in choices if len(passes) * per_pass <= left]
+    fitting = [
+        passes for passes in choices if len(passes) * per_pass + (passes.folds - 1) * per_engine <= left
+    ]
     if not fitting:
         raise MachineError(
             f"one pass over all tiles takes about {per_pass:.0f} s, {max(0.0, left):.0f} s are left of "

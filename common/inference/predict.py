@@ -50,16 +50,18 @@ def predict(
     for number, fold in enumerate(network.folds):
         if number == passes.folds:
             break
+        start = time.monotonic()
         engine = make_engine(fold.path, engine=options.engine, precision=options.precision)
         if number == 0:
             logger.info("%s", engine.info)
             if options.deadline is not None:
-                passes = _passes_before(options.deadline, engine, volume, grid, network)
+                per_engine = time.monotonic() - start
+                passes = _passes_before(options.deadline, per_engine, engine, volume, grid, network)
         with Progress(len(grid) * len(passes.mirrorings), f"tiles of fold {fold.name}") as progress:
-            for start, tile in _read_ahead(volume, grid):
+            for place, tile in _read_ahead(volume, grid):
                 summed = _mirrored(engine, tile, passes.mirrorings, FOREGROUND[foreground], progress)
                 # Slice by slice, so that the products stay in the processor's cache.
-                for sum_, part, weight in zip(total[grid.window(start)], summed, weights, strict=True):
+                for sum_, part, weight in zip(total[grid.window(place)], summed, weights, strict=True):
                     sum_ += part * weight
         del engine
     return grid.normalise(total, len(passes))
@@ -115,7 +117,7 @@ def _read_ahead(volume: Volume, grid: TileGrid) -> Iterator[tuple[Shape, Tile]]:
 
 
 def _passes_before(
-    deadline: float, engine: Engine, volume: Volume, grid: TileGrid, network: Network
+    deadline: float, per_engine: float, engine: Engine, volume: Volume, grid: TileGrid, network: Network
 ) -> Passes:
     """What fits into the time that is left, judged by one tile; the run before it warms the engine up."""
     _, tile = next(_read_ahead(volume, grid))
@@ -124,4 +126,5 @@ def _passes_before(
     engine.run(tile[None])
     now = time.monotonic()
     left = (deadline - now) * (1 - TIME_RESERVE)
-    return within_time(len(network.folds), network.mirror_axes, (now - start) * len(grid), left)
+    per_pass = (now - start) * len(grid)
+    return within_time(len(network.folds), network.mirror_axes, per_pass, left, per_engine)

@@ -33,3 +33,13 @@ def test_as_many_passes_as_fit_are_run_folds_before_mirrorings(left, folds, axes
 def test_too_little_time_for_one_pass_is_refused(left):
     with pytest.raises(MachineError, match="one pass over all tiles takes about 1 s"):
         within_time(5, (0, 1, 2), per_pass=1, left=left)
+
+
+def test_folds_after_the_first_take_the_time_that_their_engines_take():
+    def passes(left: float) -> Passes:
+        return within_time(5, (0, 1, 2), per_pass=1, left=left, per_engine=10)
+
+    assert passes(left=40 + 4 * 10) == Passes.of(5, (0, 1, 2))
+    assert passes(left=40 + 4 * 10 - 1) == Passes.of(4, (0, 1, 2))
+    assert passes(left=8) == Passes.of(1, (0, 1, 2))
+    assert passes(left=1) == Passes.of(1, ())
