@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
+from common.errors import InputError
 from common.grandchallenge.case import Click
 from common.grandchallenge.geometry import Geometry
 from common.phantom.phantom import Phantom
@@ -16,8 +17,20 @@ from common.phantom.phantom import Phantom
 def write_phantom(phantom: Phantom, input_dir: Path, truth_path: Path) -> None:
     """Write the images, clicks and `inputs.json` below `input_dir`, and the truth to `truth_path`.
 
-    All three images take the stem of `truth_path`, an `.mha` file.
+    All three images take the stem of `truth_path`, an `.mha` file. Raises `InputError` for folders that
+    cannot be written.
     """
+    try:
+        _write(phantom, input_dir, truth_path)
+    except (OSError, RuntimeError) as error:  # the latter is SimpleITK's
+        reason = str(error).strip().splitlines()[-1]
+        raise InputError(
+            f"{input_dir.parent}: the phantom cannot be written ({reason}); give a folder with room and "
+            "permission"
+        ) from error
+
+
+def _write(phantom: Phantom, input_dir: Path, truth_path: Path) -> None:
     name = f"{truth_path.stem}.mha"
     _write_image(phantom.ct.astype(np.int16), phantom.geometry, input_dir / "images/ct" / name)
     _write_image(phantom.pet, phantom.geometry, input_dir / "images/pet" / name)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from common.errors import InputError
 from common.phantom.phantom import Phantom, make_phantom
 from common.phantom.writing import write_phantom
 
@@ -50,3 +51,16 @@ def test_inputs_json_lists_what_is_there(input_dir: Path) -> None:
     assert {entry["interface"]["slug"] for entry in entries} == {"ct", "pet", "lesion-clicks"}
     for entry in entries:
         assert (input_dir / entry["interface"]["relative_path"]).exists()
+
+
+def test_folder_that_takes_no_file_is_refused(phantom: Phantom, tmp_path: Path) -> None:
+    (tmp_path / "input").touch()
+    with pytest.raises(InputError, match=r"the phantom cannot be written \(.*Not a directory") as caught:
+        write_phantom(phantom, tmp_path / "input", tmp_path / "truth" / "case.mha")
+    assert "\n" not in str(caught.value)
+
+
+def test_image_that_cannot_be_written_is_refused(phantom: Phantom, tmp_path: Path) -> None:
+    (tmp_path / "input/images/ct/case.mha").mkdir(parents=True)
+    with pytest.raises(InputError, match="the phantom cannot be written"):
+        write_phantom(phantom, tmp_path / "input", tmp_path / "truth" / "case.mha")
