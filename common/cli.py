@@ -9,45 +9,65 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from math import inf, prod
 from pathlib import Path
 from typing import Any
 
 from common import algorithms
 from common.errors import MachineError, PetctError
 from common.inference.options import ENGINES, PRECISIONS, Options
-from common.memory import peak_memory
-from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, make_phantom
-from common.phantom.writing import write_phantom
+from common.memory import available_memory, peak_memory, require_memory
 
 logger = logging.getLogger("petct")
 
 MIB = 2**20
+START = 256 * MIB
+"""Bytes that the imports take; with fewer, those of NumPy's and SciPy's libraries do not always return."""
+PHANTOM_BYTES = 20
+"""Bytes that a phantom takes for each voxel: both images, noise, and copies to write."""
 
 Command = Callable[[argparse.Namespace], None]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    parsed = parser().parse_args(arguments)
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, force=True
-    )
-    command: Command = parsed.command
     try:
-        command(parsed)
+        _require_memory_to_start()
+        _main(arguments)
     except PetctError as error:
         return _fail(error)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("common", "containers"):
             raise
-        return _fail(MachineError(f"{error.name} is not installed; pip install 'petct[evaluate,export]'"))
+        remedy = "pip install '.[evaluate,export]' in a checkout of petct"
+        return _fail(MachineError(f"{error.name} is not installed; {remedy}"))
     except MemoryError as error:
         return _fail(MachineError(f"memory ran out ({error}); use a machine with more"))
     return 0
 
 
+def _main(arguments: Sequence[str] | None) -> None:
+    parsed = parser().parse_args(arguments)
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, force=True
+    )
+    command: Command = parsed.command
+    command(parsed)
+
+
+def _require_memory_to_start() -> None:
+    left = available_memory()
+    if left < START:
+        raise MachineError(
+            f"petct needs {START // MIB} MiB of memory to start, {left // MIB} MiB are free; use a machine "
+            "with more, or a container with a higher limit"
+        )
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
+    from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING
+
     root = argparse.ArgumentParser(prog="petct", description="PET/CT segmentation for Grand Challenge.")
     commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -58,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--precision", choices=PRECISIONS, default="float32", help="(default: %(default)s)")
     run.add_argument(
         "--time-limit",
-        type=_positive(float),
+        type=_number(float, 0),
         metavar="S",
         help="run fewer folds and mirrorings if that is needed",
     )
@@ -82,9 +102,9 @@ def parser() -> argparse.ArgumentParser:
 
     phantom = _command(commands, "phantom", _phantom, "make a synthetic PET/CT case")
     phantom.add_argument("--output", type=Path, required=True, help="folder for input/ and truth/")
-    phantom.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
-    _vector(phantom, "--shape", int, DEFAULT_SHAPE, "voxels")
-    _vector(phantom, "--spacing", float, DEFAULT_SPACING, "voxel edges, in mm")
+    phantom.add_argument("--seed", type=_number(int, 0), default=0, help="(default: %(default)s)")
+    _vector(phantom, "--shape", _number(int, 1), DEFAULT_SHAPE, "voxels")
+    _vector(phantom, "--spacing", _number(float, 0.1, 100), DEFAULT_SPACING, "voxel edges, in mm")
     return root
 
 
@@ -114,15 +134,15 @@ def _vector(
 ) -> None:
     axes, shown = ("Z", "Y", "X"), " ".join(map(str, default))
     parser.add_argument(
-        name, type=_positive(kind), nargs=3, default=default, metavar=axes, help=f"{text} (default: {shown})"
+        name, type=kind, nargs=3, default=default, metavar=axes, help=f"{text} (default: {shown})"
     )
 
 
-def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+def _number(kind: Callable[[str], float], least: float, most: float = inf) -> Callable[[str], float]:
     def number(text: str) -> float:
         value = kind(text)
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text} is not positive")
+        if not least <= value <= most or value == inf:
+            raise argparse.ArgumentTypeError(f"found {text}, expected a number from {least:g} to {most:g}")
         return value
 
     number.__name__ = "number"  # argparse shows it
@@ -168,7 +188,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _phantom(arguments: argparse.Namespace) -> None:
+    from common.phantom.phantom import make_phantom
+    from common.phantom.writing import write_phantom
+
     folder: Path = arguments.output
+    require_memory(PHANTOM_BYTES * prod(arguments.shape), "a phantom of this shape")
     phantom = make_phantom(arguments.seed, tuple(arguments.shape), tuple(arguments.spacing))
     write_phantom(phantom, folder / "input", folder / "truth" / f"phantom_{arguments.seed}.mha")
 

@@ -9,7 +9,9 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK
+import torch
 
+from common import algorithms
 from common.cli import main
 from common.memory import GIB
 from common.phantom.phantom import make_phantom
@@ -100,12 +102,19 @@ def remove(path):
     path.unlink()
 
 
+def empty(path):
+    """A volume without slices, which SimpleITK would not write."""
+    header = b"ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\n"
+    header += b"TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\nElementSpacing = 4 4 6\n"
+    path.write_bytes(header + b"DimSize = 4 4 0\nElementType = MET_FLOAT\nElementDataFile = LOCAL\n")
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def spoil(array):
-    array[3, 4, 5] = np.nan
+def spoil(array, value=np.nan):
+    array[3, 4, 5] = value
     return array
 
 
@@ -117,6 +126,10 @@ def spoil(array):
         pytest.param(truncate, "images/pet/case.mha: ", id="truncated image"),
         pytest.param(lambda p: p.write_text("no image"), "images/pet/case.mha: ", id="no image"),
         pytest.param(lambda p: rewrite(p, spoil), "images/pet/case.mha: ", id="NaN"),
+        pytest.param(
+            lambda p: rewrite(p, lambda a: spoil(a, np.inf)), "holds NaN or infinite voxels", id="infinite"
+        ),
+        pytest.param(empty, "an empty volume of 4 × 4 × 0 voxels", id="empty volume"),
         pytest.param(lambda p: rewrite(p, lambda a: a[:1]), "images/pet/case.mha: ", id="one slice"),
         pytest.param(lambda p: rewrite(p, lambda a: a[0]), "images/pet/case.mha: ", id="2D"),
     ],
@@ -174,6 +187,67 @@ def test_altered_network_is_exit_code_3(run, golden_model, tmp_path):
     assert path.name in lines[-1]
 
 
+def edited(golden_model, folder, change):
+    """A copy of the golden model whose `model.json` was changed."""
+    model = shutil.copytree(golden_model, folder)
+    document = json.loads((model / "model.json").read_text())
+    change(document)
+    (model / "model.json").write_text(json.dumps(document))
+    return model
+
+
+def set_patch(document, patch):
+    network = document["networks"][0]
+    network["patch"] = network["plans"]["patch"] = patch
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(lambda d: set_patch(d, [8, 8, 8]), "takes tiles of shape", id="patch of another file"),
+        pytest.param(lambda d: set_patch(d, [8, 8]), "expected 3 entries", id="2D patch"),
+        pytest.param(lambda d: set_patch(d, [0, 8, 8]), "found patch (0, 8, 8)", id="patch of no voxel"),
+        pytest.param(lambda d: d.update(networks=[]), "found networks []", id="no networks"),
+        pytest.param(lambda d: d["networks"][0].update(plans=None), "has no plans", id="no plans"),
+    ],
+)
+def test_altered_numbers_of_the_model_are_exit_code_3(run, golden_model, tmp_path, change, message):
+    code, lines = run("--engine", "cpu", model=edited(golden_model, tmp_path / "model", change))
+    assert code == 3
+    assert message in lines[-1]
+
+
+def export(checkpoint, tmp_path, capsys):
+    code = main(
+        ["export", "autopet_interactive", "--checkpoint", str(checkpoint), "--model", str(tmp_path / "model")]
+    )
+    return code, capsys.readouterr().err.splitlines()[-1]
+
+
+def test_checkpoint_of_another_network_is_exit_code_3(golden_checkpoint, tmp_path, capsys):
+    checkpoint = shutil.copytree(golden_checkpoint, tmp_path / "checkpoint")
+    path = checkpoint / "fold_0" / "checkpoint_final.pth"
+    document = torch.load(path, weights_only=False)
+    weights = document["network_weights"]
+    name = next(name for name in weights if name.startswith("decoder"))
+    weights["surplus.weight"] = weights.pop(name)
+    torch.save(document, path)
+    code, line = export(checkpoint, tmp_path, capsys)
+    assert code == 3
+    assert f"{path}: the weights do not fit" in line
+    assert f"missing: {name}; surplus: surplus.weight" in line
+
+
+def test_plans_that_are_not_supported_are_exit_code_3(golden_checkpoint, tmp_path, capsys):
+    checkpoint = shutil.copytree(golden_checkpoint, tmp_path / "checkpoint")
+    plans = json.loads((checkpoint / "plans.json").read_text())
+    plans["configurations"]["3d_fullres"]["normalization_schemes"][0] = "MyNormalization"
+    (checkpoint / "plans.json").write_text(json.dumps(plans))
+    code, line = export(checkpoint, tmp_path, capsys)
+    assert code == 3
+    assert f"{checkpoint / 'plans.json'}: configuration 3d_fullres: found normalization scheme" in line
+
+
 def test_unwritable_output_is_exit_code_2_before_the_work(run, tmp_path):
     (tmp_path / "file").touch()
     code, lines = run(output=tmp_path / "file")
@@ -194,10 +268,7 @@ def test_failure_leaves_no_output(run, case, tmp_path):
 
 
 def test_too_little_memory_is_exit_code_4_and_says_how_much(case, golden_model, tmp_path):
-    model = shutil.copytree(golden_model, tmp_path / "model")
-    document = json.loads((model / "model.json").read_text())
-    document["networks"][0]["tile_memory"] = 8 * GIB
-    (model / "model.json").write_text(json.dumps(document))
+    model = edited(golden_model, tmp_path / "model", lambda d: d["networks"][0].update(tile_memory=8 * GIB))
     folders = ["--input", case, "--output", tmp_path / "output", "--model", model]
     limited = subprocess.run(
         [sys.executable, "-m", "common.cli", "run", "autopet_interactive", *folders],
@@ -210,8 +281,61 @@ def test_too_little_memory_is_exit_code_4_and_says_how_much(case, golden_model, 
     assert "needs about 8.0" in limited.stderr.splitlines()[-1]
 
 
+def test_too_little_memory_to_start_is_exit_code_4():
+    limited = subprocess.run(
+        [sys.executable, "-m", "common.cli", "phantom", "--help"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (GIB * 5 // 32, GIB * 5 // 32)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert limited.returncode == 4
+    assert "petct needs 256 MiB of memory to start" in limited.stderr
+
+
+def test_phantom_is_a_case_and_its_truth(tmp_path):
+    shape = ["--shape", "20", "16", "18", "--spacing", "40", "30", "30"]
+    assert main(["phantom", "--output", str(tmp_path), "--seed", "3", *shape]) == 0
+    assert SimpleITK.ReadImage(tmp_path / "truth/phantom_3.mha").GetSize() == (18, 16, 20)
+    assert (tmp_path / "input/inputs.json").is_file()
+
+
+def test_phantom_beyond_the_machines_memory_is_exit_code_4(tmp_path, capsys):
+    assert main(["phantom", "--output", str(tmp_path), "--shape", "100000", "100000", "100000"]) == 4
+    assert "a phantom of this shape needs about" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_phantom_into_a_file_is_exit_code_2(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    shape = ["--shape", "4", "4", "4", "--spacing", "40", "40", "40"]
+    assert main(["phantom", "--output", str(tmp_path / "file"), *shape]) == 2
+    assert "the phantom cannot be written" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_missing_package_is_exit_code_4(monkeypatch, tmp_path, capsys):
+    def module(name, part):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(algorithms, "module", module)
+    arguments = ["export", "l2snet", "--checkpoint", str(tmp_path), "--model", str(tmp_path)]
+    assert main(arguments) == 4
+    assert "torch is not installed; pip install '.[evaluate,export]'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
-    "arguments", [[], ["run"], ["run", "nothing"], ["run", "autopet_interactive", "--engine", "x"]]
+    "arguments",
+    [
+        [],
+        ["run"],
+        ["run", "nothing"],
+        ["run", "autopet_interactive", "--engine", "x"],
+        ["run", "autopet_interactive", "--time-limit", "-1"],
+        ["run", "autopet_interactive", "--time-limit", "inf"],
+        ["phantom", "--output", "x", "--seed", "-1"],
+        ["phantom", "--output", "x", "--shape", "0", "1", "1"],
+        ["phantom", "--output", "x", "--spacing", "1e-30", "1", "1"],
+    ],
 )
 def test_wrong_arguments_are_exit_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
