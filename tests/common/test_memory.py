@@ -9,7 +9,6 @@ from common.errors import MachineError
 from common.memory import (
     CONTROL_FILES,
     GIB,
-    available_memory,
     container_memory,
     peak_memory,
     require_memory,
@@ -40,9 +39,20 @@ def test_limit_on_the_data_segment_counts():
 
 
 def test_available_memory_shrinks_by_what_is_held():
-    before = available_memory()
-    held = bytearray(b"x") * (GIB // 2)
-    assert before - available_memory() > len(held) // 2
+    limit = GIB // 2  # of this process alone: what other processes take and give back does not show
+    code = """
+from common.memory import available_memory
+before = available_memory()
+held = bytearray(b"x") * (2**30 // 4)
+print((before - available_memory()) / len(held))
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
+        capture_output=True,
+        check=True,
+    )
+    assert float(process.stdout) == pytest.approx(1, rel=0.05)
 
 
 def test_peak_memory_covers_what_was_held():
