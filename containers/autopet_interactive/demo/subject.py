@@ -13,8 +13,9 @@ from common.nnunet.resample import Shape, resample
 from common.nnunet.space import NetworkSpace
 from common.nnunet.volume import ArrayChannel, Volume
 from common.phantom.phantom import Phantom
-from common.prompts import click_channels
+from common.prompts import ClickSettings, click_channels
 
+CLICKS = ClickSettings(point_width=2, encoding="distance")
 UNPROMPTED = 0.25
 """Share of patches without any click."""
 FEWEST = 0.2
@@ -52,7 +53,7 @@ class ClickedSubject:
     def volume(self, rng: np.random.Generator) -> Volume:
         """Give CT, PET and the two channels of clicks, as at inference."""
         clicks = list(self._some_clicks(rng))
-        channels = click_channels(clicks, self.space, point_width=2, encoding="distance")
+        channels = click_channels(clicks, self.space, CLICKS)
         return Volume(self.space.shape, [*map(ArrayChannel, self.images), *channels])
 
     def _some_clicks(self, rng: np.random.Generator) -> Iterator[Click]:
