@@ -61,8 +61,7 @@ provide_wheels() {
 build_shared_images() {
   local indexes=(--build-arg PIP_INDEX_URL --build-arg PIP_EXTRA_INDEX_URL)
   build_image "$RUNTIME_IMAGE" "${indexes[@]}" "$ROOT/docker/runtime"
-  build_image "$TOOLS_IMAGE" "${indexes[@]}" --build-arg "RUNTIME=$RUNTIME_IMAGE" \
-    --build-arg "TORCH_INDEX=$TORCH_INDEX" "$ROOT/docker/tools"
+  build_image "$TOOLS_IMAGE" "${indexes[@]}" --build-arg "RUNTIME=$RUNTIME_IMAGE" "$ROOT/docker/tools"
 }
 
 export_model() {

@@ -6,8 +6,6 @@ VERSION=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$ROOT/pyproject.toml")
 BASE_IMAGE=python:3.11-slim-bookworm
 RUNTIME_IMAGE=petct-runtime:$VERSION
 TOOLS_IMAGE=petct-tools:$VERSION
-# Package indexes as a rule have only torch's builds for GPUs, of several gigabytes.
-TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 say() {
   printf '%s\n' "$*" >&2

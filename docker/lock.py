@@ -3,7 +3,7 @@
 Each layer holds what it adds to the one before, so the files install one after the other with `--no-deps`.
 A requirement marked `# alone` is taken without what it asks for: nnU-Net's packages ask for a GPU build of
 torch, for plotting and for more that prediction never imports. Where pip finds no CPU build of torch, set
-`PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu`.
+`PIP_EXTRA_INDEX_URL` to the index where PyTorch keeps them.
 """
 
 import json

@@ -8,7 +8,8 @@ usage() {
 Usage: docker/wheelhouse.sh [runtime] [tools]
 Fills docker/runtime/wheelhouse and docker/tools/wheelhouse with the wheels that the two images install; a build
 prefers them to a package index. build.sh calls it where the base image could not be pulled. The host needs pip
-20.3 or later, of any Python 3; the wheels are for the images' Python 3.11 on linux/amd64.
+20.3 or later, of any Python 3; the wheels are for the images' Python 3.11 on linux/amd64. Where pip's index has no
+CPU build of torch, set PIP_EXTRA_INDEX_URL to the one where PyTorch keeps them.
 EOF
 }
 
@@ -34,7 +35,7 @@ fill() {
   cmp --silent "$lock" "$wheelhouse/filled" && return
   say "Downloading wheels into docker/$layer/wheelhouse"
   rm -f "$wheelhouse"/*.whl
-  download "$layer" "$wheelhouse" 2>/dev/null || download "$layer" "$wheelhouse" --extra-index-url "$TORCH_INDEX"
+  download "$layer" "$wheelhouse"
   cp "$lock" "$wheelhouse/filled"
 }
 

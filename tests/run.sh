@@ -22,7 +22,14 @@ make_venv() {
 }
 
 install_locked() {
-  "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps "${LOCKS[@]/#/--requirement=}" "$@"
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps "${LOCKS[@]/#/--requirement=}"
+}
+
+# Indexes as a rule have only torch's builds for GPUs, of several gigabytes; uv knows where those for CPUs are.
+install_locked_with_uv() {
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check uv
+  "$VENV/bin/uv" pip install --quiet --python "$VENV/bin/python" --torch-backend cpu --no-deps \
+    "${LOCKS[@]/#/--requirement=}"
 }
 
 provide_venv() {
@@ -31,7 +38,7 @@ provide_venv() {
   [[ $(cat "$VENV/installed" 2>/dev/null) == "$wanted" ]] && return
   say "Installing what the tests need into .venv"
   make_venv
-  install_locked 2>/dev/null || install_locked --extra-index-url "$TORCH_INDEX"
+  install_locked 2>/dev/null || install_locked_with_uv
   "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
   echo "$wanted" >"$VENV/installed"
 }
