@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from common.errors import MachineError, ModelError
 from common.nnunet.plans import Plans
 from common.typed_json import decode
 
 FORMAT_VERSION = 1
+T = TypeVar("T")
+
 MODEL_FILE = "model.json"
 STAGING_PREFIX = ".export-"
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
@@ -102,6 +104,13 @@ class Model:
                 f"{MODEL_FILE}: found networks {list(networks)}, expected {name!r}; {EXPORT_AGAIN}"
             )
         return networks[name]
+
+    def settings_as(self, kind: type[T]) -> T:
+        """The settings as a dataclass; `ModelError` naming the first that does not fit."""
+        try:
+            return decode(kind, self.settings, "settings")
+        except ValueError as error:
+            raise ModelError(f"{MODEL_FILE}: {error}; {EXPORT_AGAIN}") from error
 
 
 def write_model(folder: Path, model: Model) -> None:

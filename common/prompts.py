@@ -15,13 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from common.errors import ModelError
 from common.grandchallenge.case import Click
-from common.model_folder import Model
 from common.nnunet.resample import Shape
 from common.nnunet.space import NetworkSpace
 from common.nnunet.volume import ArrayChannel, Channel, Window
-from common.typed_json import decode
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +39,6 @@ class ClickSettings:
                 f"found point_width {self.point_width:g} for encoding {self.encoding!r}, expected more "
                 "than 0, and a whole number for a ball"
             )
-
-
-def read_settings(model: Model) -> ClickSettings:
-    """The model's settings as those of clicks; `ModelError` for settings that are none."""
-    try:
-        return decode(ClickSettings, model.settings, "settings")
-    except ValueError as error:
-        raise ModelError(f"model.json: {error}; export the checkpoint again") from error
 
 
 @dataclass(frozen=True)

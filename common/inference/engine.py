@@ -35,6 +35,9 @@ from common.inference.options import EngineName, Precision
 
 logger = logging.getLogger(__name__)
 
+# Patients' data are no matter for a library's statistics, and there is no network to send them over.
+ort.disable_telemetry_events()
+
 OPENVINO = "OpenVINOExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 

@@ -15,7 +15,7 @@ from common.nnunet.case import take_images
 from common.nnunet.memory import require_memory_for
 from common.nnunet.preprocess import preprocess
 from common.nnunet.volume import ArrayChannel, Volume
-from common.prompts import click_channels, read_settings
+from common.prompts import ClickSettings, click_channels
 
 
 def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
@@ -25,7 +25,7 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     `MachineError` when memory or time do not suffice.
     """
     network = model.network("segmentation")
-    plans, settings = network.nnunet_plans, read_settings(model)
+    plans, settings = network.nnunet_plans, model.settings_as(ClickSettings)
     require_memory_for(case.geometry, network)
     images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
     clicks = click_channels(case.clicks, space, settings)

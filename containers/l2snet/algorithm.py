@@ -4,6 +4,8 @@ Cai et al. 2023, arXiv 2309.05446. As in the original, the two are joined where 
 case: cropped, and at the plans' spacing.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,13 @@ from containers.l2snet.localisation import localise
 LINEAR = Resampling(order=1, force_separate_z=False)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What the export found beside the networks."""
+
+    keep_largest: KeepLargest | None
+
+
 def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     """Lesions (1) and background (0) on the case's grid, (z, y, x).
 
@@ -31,22 +40,19 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     `MachineError` when memory or time do not suffice.
     """
     network = model.network("segmentation")
-    plans = network.nnunet_plans
+    plans, settings = network.nnunet_plans, model.settings_as(Settings)
     localisation = _localise(case, model.network("localisation"), options)
     images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
     volume = Volume(space.shape, [ArrayChannel(image) for image in images])
     segmentation = predict(volume, network, options, "probability")
     fused = fuse(segmentation, space.from_image(localisation, LINEAR))
     mask = space.mask(fused.astype(np.float32), threshold=0.5)
-    keep_largest = model.settings["keep_largest"]
-    if keep_largest is not None:
-        mask = KeepLargest(**keep_largest).apply(mask, float(np.prod(case.geometry.spacing_zyx)))
-    return mask
+    keep_largest = settings.keep_largest
+    return mask if keep_largest is None else keep_largest.apply(mask, 1000 * case.geometry.voxel_volume_ml)
 
 
 def _localise(case: Case, network: Network, options: Options) -> NDArray[np.float32]:
     pet = case.images["pet"]
     require_memory(pet.nbytes + network.tile_memory, "localisation")
-    (fold,) = network.folds
-    engine = make_engine(fold.path, engine=options.engine, precision=options.precision)
+    engine = make_engine(network.folds[0].path, engine=options.engine, precision=options.precision)
     return localise(pet, engine, options.deadline)

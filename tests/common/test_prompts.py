@@ -10,7 +10,7 @@ from common.model_folder import Model
 from common.nnunet.plans import Channel, Plans, Resampling
 from common.nnunet.space import NetworkSpace
 from common.nnunet.volume import Volume
-from common.prompts import ClickSettings, ball, click_channels, read_settings
+from common.prompts import ClickSettings, ball, click_channels
 
 SHAPE = (20, 24, 28)
 
@@ -101,5 +101,5 @@ def test_gaussian_encoding_filters_unit_impulses(width):
     ],
 )
 def test_settings_that_are_none_are_refused(settings, message):
-    with pytest.raises(ModelError, match=f"model.json: .*{message}.*; export the checkpoint again"):
-        read_settings(Model("autopet_interactive", (), "", settings))
+    with pytest.raises(ModelError, match=f"model.json: .*{message}.*; make the folder again"):
+        Model("autopet_interactive", (), "", settings).settings_as(ClickSettings)

@@ -13,7 +13,7 @@ from common.model_folder import read_model
 from common.nnunet.case import take_images
 from common.nnunet.preprocess import preprocess
 from common.nnunet.volume import ArrayChannel, Volume
-from common.prompts import click_channels, read_settings
+from common.prompts import ClickSettings, click_channels
 from containers.autopet_interactive.algorithm import segment
 from tests.golden import synth
 from tests.golden_data import GOLDEN
@@ -51,7 +51,7 @@ def case():
 def prepared(case, model):
     plans = model.network("segmentation").nnunet_plans
     images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
-    clicks = click_channels(case.clicks, space, read_settings(model))
+    clicks = click_channels(case.clicks, space, model.settings_as(ClickSettings))
     return Volume(space.shape, [*map(ArrayChannel, images), *clicks]), space
 
 
