@@ -33,7 +33,7 @@ LESIONS = 8
 SHAPES = (DEFAULT_SHAPE, (*DEFAULT_SHAPE[:2], 32))
 """Of the phantoms in turn: whole ones and their middles, on which tests are quick."""
 STEPS_2D, BATCH_2D, PATCH_2D = 300, 4, (1, 160, 192)
-STEPS_3D, BATCH_3D = 1000, 2
+STEPS_3D, BATCH_3D = 2000, 2
 
 
 def main() -> None:
