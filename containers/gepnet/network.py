@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common.export.agent_attention import ADLA
 from common.export.deform_conv3d.attention import DeformableLargeKernelAttention
 
 Shape = tuple[int, int, int]
@@ -21,9 +22,6 @@ STEM = 6
 CNN_FEATURES = (12, 16)
 HYBRID_FEATURES = (32, 64, 128)
 DOWNSAMPLING = 2 ** len(CNN_FEATURES + HYBRID_FEATURES)
-HEADS = 8
-AGENTS_PER_AXIS = 7
-AGENTS = AGENTS_PER_AXIS**3
 
 
 class GEPNet(nn.Module):
@@ -282,86 +280,9 @@ class AttentionBlock(nn.Module):
         return refined
 
 
-class ADLA(nn.Module):
-    """Attention by way of 343 agents, tokens pooled from the queries (Han et al. 2024, Agent Attention).
-
-    The agents gather from all tokens, then every token reads from the agents. Either step adds a position
-    bias per head, agent and token: a 7×7×7 table stretched over the grid, and a number per plane of each
-    axis. These sums, hundreds of MB on a fine grid, depend on weights alone: the ONNX file holds how they
-    are made, and an engine makes them once, when it loads.
-    """
-
-    def __init__(self, channels: int, grid: Shape) -> None:
-        super().__init__()
-        self.grid = grid
-        self.scale = (channels // HEADS) ** -0.5
-        self.q = nn.Linear(channels, channels, bias=False)
-        self.kv = nn.Linear(channels, 2 * channels, bias=False)
-        self.proj = nn.Linear(channels, channels)
-        self.dwc = _same_size(channels, channels, 3, groups=channels, bias=True)
-        for size in set(grid):
-            matrix = functional.adaptive_avg_pool1d(torch.eye(size), AGENTS_PER_AXIS).T
-            self.register_buffer(f"pooling_{size}", matrix, persistent=False)
-        z, y, x = grid
-        self.an_bias = _table(HEADS, AGENTS, *[AGENTS_PER_AXIS] * 3)
-        self.ah_bias = _table(1, HEADS, AGENTS, z, 1, 1)
-        self.aw_bias = _table(1, HEADS, AGENTS, 1, y, 1)
-        self.ad_bias = _table(1, HEADS, AGENTS, 1, 1, x)
-        self.na_bias = _table(HEADS, AGENTS, *[AGENTS_PER_AXIS] * 3)
-        self.ha_bias = _table(1, HEADS, z, 1, 1, AGENTS)
-        self.wa_bias = _table(1, HEADS, 1, y, 1, AGENTS)
-        self.da_bias = _table(1, HEADS, 1, 1, x, AGENTS)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(B, voxels, channels) to the same shape."""
-        queries = self.q(tokens)
-        keys, values = self.kv(tokens).chunk(2, dim=-1)
-        agents = _by_head(self._pool(queries)) * self.scale
-        gathering = agents @ _by_head(keys).transpose(-1, -2) + self._agent_bias()
-        gathered = gathering.softmax(dim=-1) @ _by_head(values)
-        reading = agents @ _by_head(queries).transpose(-1, -2) + self._token_bias()
-        read = gathered.transpose(-1, -2) @ reading.softmax(dim=-2)
-        local = self.dwc(values.transpose(1, 2).unflatten(2, self.grid))
-        attended: Tensor = self.proj((read.flatten(1, 2) + local.flatten(2)).transpose(1, 2))
-        return attended
-
-    def _pool(self, queries: Tensor) -> Tensor:
-        """Adaptive average pooling to 7×7×7, (B, 343, channels); ONNX has no operator for 16 to 7."""
-        pooled = queries.unflatten(1, self.grid)
-        for axis, size in enumerate(self.grid, start=1):
-            matrix = self.get_buffer(f"pooling_{size}")
-            pooled = _product_along(axis, matrix, pooled)
-        return pooled.flatten(1, 3)
-
-    def _agent_bias(self) -> Tensor:
-        """What agents add to their scores of tokens, (1, heads, agents, voxels)."""
-        planes = self.ah_bias + self.aw_bias + self.ad_bias
-        return (self._stretch(self.an_bias) + planes).flatten(3)
-
-    def _token_bias(self) -> Tensor:
-        """What tokens add to their scores of agents, in the same order."""
-        planes = (bias.movedim(-1, 2) for bias in (self.ha_bias, self.wa_bias, self.da_bias))
-        return (self._stretch(self.na_bias) + sum(planes)).flatten(3)
-
-    def _stretch(self, table: Tensor) -> Tensor:
-        return functional.interpolate(table, size=self.grid, mode="trilinear")
-
-
-def _by_head(tokens: Tensor) -> Tensor:
-    return tokens.unflatten(-1, (HEADS, -1)).transpose(1, 2)
-
-
-def _product_along(axis: int, matrix: Tensor, x: Tensor) -> Tensor:
-    return (matrix @ x.flatten(axis + 1)).unflatten(-1, x.shape[axis + 1 :])
-
-
 def _scaled(shape: Shape, factor: int) -> Shape:
     z, y, x = shape
     return z // factor, y // factor, x // factor
-
-
-def _table(*shape: int) -> nn.Parameter:
-    return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02))
 
 
 def _nested(layer: nn.Module) -> nn.Sequential:

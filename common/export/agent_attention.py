@@ -1,0 +1,99 @@
+"""Agent attention over a volume, as GEPNet has it."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Shape = tuple[int, int, int]
+
+HEADS = 8
+AGENTS_PER_AXIS = 7
+AGENTS = AGENTS_PER_AXIS**3
+
+
+class ADLA(nn.Module):
+    """Attention by way of 343 agents, tokens pooled from the queries (Han et al. 2024, Agent Attention).
+
+    The agents gather from all tokens, then every token reads from the agents. Either step adds a position
+    bias per head, agent and token: a 7×7×7 table stretched over the grid, and a number per plane of each
+    axis. These sums, hundreds of MB on a fine grid, depend on weights alone: the ONNX file holds how they
+    are made, and an engine makes them once, when it loads.
+    """
+
+    def __init__(self, channels: int, grid: Shape) -> None:
+        super().__init__()
+        self.grid = grid
+        self.scale = (channels // HEADS) ** -0.5
+        self.q = nn.Linear(channels, channels, bias=False)
+        self.kv = nn.Linear(channels, 2 * channels, bias=False)
+        self.proj = nn.Linear(channels, channels)
+        self.dwc = nn.Conv3d(channels, channels, 3, padding=1, groups=channels)
+        z, y, x = grid
+        for name, size in zip("zyx", grid, strict=True):
+            pooling = functional.adaptive_avg_pool1d(torch.eye(size), AGENTS_PER_AXIS).T
+            self.register_buffer(f"pooling_{name}", pooling, persistent=False)
+        knots = torch.eye(AGENTS_PER_AXIS)[None]
+        stretching = functional.interpolate(knots, size=z, mode="linear")[0].T
+        self.register_buffer("stretching_z", stretching, persistent=False)
+        self.an_bias = _table(HEADS, AGENTS, *[AGENTS_PER_AXIS] * 3)
+        self.ah_bias = _table(1, HEADS, AGENTS, z, 1, 1)
+        self.aw_bias = _table(1, HEADS, AGENTS, 1, y, 1)
+        self.ad_bias = _table(1, HEADS, AGENTS, 1, 1, x)
+        self.na_bias = _table(HEADS, AGENTS, *[AGENTS_PER_AXIS] * 3)
+        self.ha_bias = _table(1, HEADS, z, 1, 1, AGENTS)
+        self.wa_bias = _table(1, HEADS, 1, y, 1, AGENTS)
+        self.da_bias = _table(1, HEADS, 1, 1, x, AGENTS)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, voxels, channels) to the same shape."""
+        queries = self.q(tokens)
+        keys, values = self.kv(tokens).chunk(2, dim=-1)
+        agents = _by_head(self._pool(queries)) * self.scale
+        gathering = agents @ _by_head(keys).transpose(-1, -2) + self._agent_bias()
+        gathered = gathering.softmax(dim=-1) @ _by_head(values)
+        reading = _by_head(queries) @ agents.transpose(-1, -2) + self._token_bias()
+        read = (reading.softmax(dim=-1) @ gathered).transpose(1, 2).flatten(2)
+        local = self.dwc(values.transpose(1, 2).unflatten(2, self.grid)).flatten(2).transpose(1, 2)
+        attended: Tensor = self.proj(read + local)
+        return attended
+
+    def _pool(self, queries: Tensor) -> Tensor:
+        """Adaptive average pooling to 7×7×7, (B, 343, channels); ONNX has no operator for 16 to 7."""
+        pooled = queries.unflatten(1, self.grid)
+        for axis, name in enumerate("zyx", start=1):
+            pooled = _product_along(axis, self.get_buffer(f"pooling_{name}"), pooled)
+        return pooled.flatten(1, 3)
+
+    def _agent_bias(self) -> Tensor:
+        """What agents add to their scores of tokens, (heads, agents, voxels)."""
+        return self._position_bias(self.an_bias, self.ah_bias, self.aw_bias, self.ad_bias)
+
+    def _token_bias(self) -> Tensor:
+        """What tokens add to their scores of agents, (heads, voxels, agents)."""
+        along = (bias.movedim(-1, 2) for bias in (self.ha_bias, self.wa_bias, self.da_bias))
+        return self._position_bias(self.na_bias, *along).transpose(-1, -2)
+
+    def _position_bias(self, table: Tensor, along_z: Tensor, along_y: Tensor, along_x: Tensor) -> Tensor:
+        """A table stretched over the grid plus a number per plane of each axis, (heads, agents, voxels).
+
+        Made as one product of small factors. Stretching along z comes last: its weights sum to one, so what
+        is added in plane before passes unchanged. The numbers along z are the weights of a row of ones.
+        """
+        _, y, x = self.grid
+        in_plane = functional.interpolate(table, size=(AGENTS_PER_AXIS, y, x), mode="trilinear")
+        rows = functional.pad((in_plane + (along_y + along_x)[0]).flatten(3), (0, 0, 0, 1), value=1.0)
+        stretching = self.get_buffer("stretching_z").expand(HEADS, AGENTS, -1, -1)
+        weights = torch.cat([stretching, along_z.reshape(HEADS, AGENTS, -1, 1)], dim=-1)
+        return (weights @ rows).flatten(2)
+
+
+def _by_head(tokens: Tensor) -> Tensor:
+    return tokens.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+
+
+def _product_along(axis: int, matrix: Tensor, x: Tensor) -> Tensor:
+    return (matrix @ x.flatten(axis + 1)).unflatten(-1, x.shape[axis + 1 :])
+
+
+def _table(*shape: int) -> nn.Parameter:
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02))
