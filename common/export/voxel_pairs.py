@@ -5,6 +5,8 @@ channels leaves most of it idle. With two neighbours along x as channels of one 
 kernel of five voxels becomes one of three pairs.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,12 +28,24 @@ class FromPairs(nn.Module):
         return pairs.unflatten(1, (-1, 2)).permute(0, 1, 3, 4, 5, 2).flatten(-2)
 
 
-def on_pairs(conv: nn.Conv3d) -> nn.Conv3d:
-    """The convolution that does to pairs what `conv` does to voxels.
+def on_pairs(module: nn.Module) -> nn.Module:
+    """The module that does to pairs what `module`, set to inference, does to voxels.
 
-    `conv` has stride 1, one group, an odd kernel, and keeps the size.
+    Its convolutions have stride 1, one group, an odd kernel, and keep the size; the layers between them work
+    voxel by voxel and treat all channels alike.
     """
-    *plane, along_x = conv.kernel_size
+    if isinstance(module, nn.Conv3d):
+        return _convolution(module)
+    if isinstance(module, nn.BatchNorm3d):
+        return _norm(module)
+    paired = copy.deepcopy(module).eval()
+    for name, child in module.named_children():
+        paired.register_module(name, on_pairs(child))
+    return paired
+
+
+def _convolution(conv: nn.Conv3d) -> nn.Conv3d:
+    depth, height, along_x = conv.kernel_size
     reach = (along_x + 1) // 4
     width = 2 * reach + 1
     shifted = []
@@ -39,7 +53,6 @@ def on_pairs(conv: nn.Conv3d) -> nn.Conv3d:
         before = 2 * reach + voxel - along_x // 2
         shifted.append(functional.pad(conv.weight, (before, 2 * width - along_x - before)))
     weight = torch.stack(shifted, dim=1).unflatten(-1, (width, 2)).movedim(-1, 3)
-    depth, height = plane
     paired = nn.Conv3d(
         2 * conv.in_channels,
         2 * conv.out_channels,
@@ -50,4 +63,11 @@ def on_pairs(conv: nn.Conv3d) -> nn.Conv3d:
     paired.weight = nn.Parameter(weight.flatten(2, 3).flatten(0, 1))
     if conv.bias is not None:
         paired.bias = nn.Parameter(conv.bias.repeat_interleave(2))
+    return paired
+
+
+def _norm(norm: nn.BatchNorm3d) -> nn.BatchNorm3d:
+    paired = nn.BatchNorm3d(2 * norm.num_features, norm.eps).eval()
+    per_channel = {name: tensor for name, tensor in norm.state_dict().items() if tensor.ndim}
+    paired.load_state_dict({name: t.repeat_interleave(2) for name, t in per_channel.items()}, strict=False)
     return paired

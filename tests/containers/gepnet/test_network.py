@@ -11,7 +11,7 @@ from common.export.onnx_file import write_onnx
 from common.export.weights import load_weights
 from common.inference.engine import make_engine
 from common.inference.options import EngineName
-from containers.gepnet.network import GEPNet
+from containers.gepnet.network import GEPNet, on_voxel_pairs
 from tests.golden import synth
 from tests.golden_data import GOLDEN, document, weights
 
@@ -39,7 +39,7 @@ def golden_network() -> GEPNet:
 @pytest.fixture(scope="module")
 def golden_onnx(golden_network: GEPNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("gepnet") / "network.onnx"
-    write_onnx(golden_network, path, (1, *SHAPE))
+    write_onnx(on_voxel_pairs(golden_network), path, (1, *SHAPE))
     return path
 
 
