@@ -1,9 +1,20 @@
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from containers.autopet_interactive import network
 from tests.golden_cases import write_autopet_checkpoint
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Take away again what the command sets up: a handler that writes to this test's stderr, and a level."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

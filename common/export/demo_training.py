@@ -6,9 +6,8 @@ steps.
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from common.export.demo_patches import Batch
 
 logger = logging.getLogger(__name__)
 
+Network = TypeVar("Network", bound=nn.Module)
 Sampler = Callable[[np.random.Generator], Batch]
 
 LEARNING_RATE = 3e-3
@@ -34,6 +34,12 @@ GRADIENT_NORM = 12.0
 STEPS_PER_LOG_LINE = 50
 
 
+def seeded(make: Callable[[], Network], seed: int) -> Network:
+    """Build a network with the weights that it gives itself, from a seed."""
+    torch.manual_seed(seed)
+    return make()
+
+
 def initialise(network: nn.Module, seed: int) -> nn.Module:
     """Give a network, which may lie on the meta device, random weights from a seed."""
     torch.manual_seed(seed)
@@ -46,17 +52,26 @@ def initialise(network: nn.Module, seed: int) -> nn.Module:
     return network
 
 
+def freeze_at_zero(parameters: Iterable[nn.Parameter]) -> None:
+    """Set parameters to zero and let training leave them so: they take no space in a checkpoint."""
+    for parameter in parameters:
+        nn.init.zeros_(parameter).requires_grad_(False)
+
+
 def expect_rare_foreground(segmentation_layer: nn.Module) -> None:
     """Let an untrained network say "background" almost everywhere, which saves it hundreds of steps.
 
     `segmentation_layer` is the one that gives the logits. Source: Lin et al. 2017, "Focal Loss for Dense
     Object Detection", section 4.1.
     """
-    bias = segmentation_layer.bias
-    if not isinstance(bias, torch.Tensor):
-        raise TypeError("the segmentation layer has no bias")
+    parameters = dict(segmentation_layer.named_parameters())
     with torch.no_grad():
-        bias[0], bias[1:] = 0, math.log(RARE / (1 - RARE))
+        if "bias" in parameters:
+            parameters["bias"][0], parameters["bias"][1:] = 0, math.log(RARE / (1 - RARE))
+        else:
+            # What it sees is mostly positive.
+            parameters["weight"][0] += 1
+            parameters["weight"][1:] -= 1
 
 
 def train(
@@ -112,38 +127,3 @@ def mirrored(
     images = np.flip(images, tuple(axis + 2 for axis in flipped))
     truths = np.flip(truths, tuple(axis + 1 for axis in flipped))
     return torch.from_numpy(images.copy()), torch.from_numpy(truths.astype(np.int64))
-
-
-def save_nnunet_checkpoint(
-    network: nn.Module,
-    path: Path,
-    *,
-    plans: Mapping[str, Any],
-    dataset: Mapping[str, Any],
-    configuration: str,
-    trainer: str,
-    mirror_axes: Sequence[int],
-    epochs: int,
-) -> None:
-    """Write a checkpoint as nnU-Net v2's trainer does, without the optimizer's state.
-
-    Source: `save_checkpoint` in nnunetv2/training/nnUNetTrainer/nnUNetTrainer.py.
-    """
-    checkpoint = {
-        "network_weights": network.state_dict(),
-        "optimizer_state": None,
-        "grad_scaler_state": None,
-        "logging": {},
-        "_best_ema": None,
-        "current_epoch": epochs,
-        "init_args": {
-            "plans": dict(plans),
-            "configuration": configuration,
-            "fold": 0,
-            "dataset_json": dict(dataset),
-        },
-        "trainer_name": trainer,
-        "inference_allowed_mirroring_axes": tuple(mirror_axes),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(checkpoint, path)

@@ -1,4 +1,4 @@
-"""nnU-Net v1's `Generic_UNet`, as `nnUNetTrainerV2` builds it, and its checkpoints.
+"""nnU-Net v1's `Generic_UNet`, as `nnUNetTrainerV2` builds it.
 
 Parameter names are those of nnunet/network_architecture/generic_UNet.py (nnU-Net 1.7.1).
 """
@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from common.errors import ModelError
-from common.export.safe_load import load_safely
+from common.export.checkpoint_v1 import read_weights
 from common.export.weights import load_weights
 from common.nnunet.plans_v1 import Triple, UNet
 
@@ -20,20 +19,14 @@ MOST_FEATURES = 320
 def load_unet(make: UNet, path: Path) -> nn.Module:
     """Build the network and load one fold's `model_final_checkpoint.model`, set to inference.
 
-    The optimiser's state and the heads that only deep supervision needs are left out. Raises `ModelError`
+    The heads that only deep supervision needs are left out. Raises `ModelError`
     for a checkpoint that is missing, damaged, holds more than data, or does not fit the plans.
     """
-    document = load_safely(path)
-    weights = document.get("state_dict") if isinstance(document, dict) else None
-    if not isinstance(weights, dict) or not all(
-        isinstance(tensor, torch.Tensor) for tensor in weights.values()
-    ):
-        raise ModelError(f"{path}: found no state_dict of tensors, expected a checkpoint of nnU-Net v1")
+    weights = read_weights(path)
     with torch.device("meta"):
         network = GenericUNet(make)
     heads = tuple(f"seg_outputs.{stage}." for stage in range(len(make.strides) - 1))
-    named = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
-    load_weights(network, {name: t for name, t in named.items() if not name.startswith(heads)}, path)
+    load_weights(network, {name: t for name, t in weights.items() if not name.startswith(heads)}, path)
     return network
 
 

@@ -25,7 +25,7 @@ class Socket:
     reference: bool = False
     """This image's grid is the case's grid; exactly one input image has it."""
     optional: bool = False
-    """The case may come without it; only for points."""
+    """The case may come without it."""
     outside: float = 0.0
     """Value where the image does not reach on the case's grid, in the image's own unit (HU, SUV)."""
 
@@ -38,8 +38,8 @@ class Socket:
             raise ValueError(f"socket {self.slug!r}: images, and only they, lie under 'images/'")
         if self.reference and self.kind != "image":
             raise ValueError(f"socket {self.slug!r}: only an image can be the reference")
-        if self.optional and self.kind != "multiple-points":
-            raise ValueError(f"socket {self.slug!r}: only points can be optional")
+        if self.optional and (self.reference or self.kind == "segmentation"):
+            raise ValueError(f"socket {self.slug!r}: neither the reference nor the mask can be optional")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def read_case(input_dir: Path, interface: Interface) -> Case:
 
     Raises `InputError` naming the first file that is missing or wrong, `MachineError` when memory runs out.
     """
-    sockets = sockets_of_case(input_dir, interface)
+    sockets = [socket for socket in sockets_of_case(input_dir, interface) if _is_there(socket, input_dir)]
     image_sockets = {socket.slug: socket for socket in sockets if socket.kind == "image"}
     clicks = _read_clicks(input_dir, [socket for socket in sockets if socket.kind == "multiple-points"])
     paths = {slug: find_image(input_dir / socket.relative_path) for slug, socket in image_sockets.items()}
@@ -43,6 +43,14 @@ def read_case(input_dir: Path, interface: Interface) -> Case:
         stem=image_stem(paths[interface.reference.slug]),
         clicks=clicks,
     )
+
+
+def _is_there(socket: Socket, input_dir: Path) -> bool:
+    path = input_dir / socket.relative_path
+    if path.exists() or not socket.optional:
+        return True
+    logger.warning("%s: no such file or folder, the case goes without", path)
+    return False
 
 
 def _memory(paths: Sequence[Path], reference: Path) -> int:
@@ -81,12 +89,9 @@ def _read_clicks(input_dir: Path, sockets: Sequence[Socket]) -> tuple[Click, ...
     clicks: list[Click] = []
     for socket in sockets:
         path = input_dir / socket.relative_path
-        if path.exists():
-            clicks += read_clicks(path)
-        elif socket.optional:
-            logger.warning("%s: no such file, taken as no clicks", path)
-        else:
+        if not path.exists():
             raise InputError(f"{path}: no such file; give the case its {socket.slug!r}")
+        clicks += read_clicks(path)
     return tuple(clicks)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from common.errors import ModelError
+from common.grandchallenge.geometry import Geometry
 
 _CLASSES: tuple[object, ...] = ([], [1], [[1]])
 _SMALLEST = re.compile(r"None|\{\}|\{(?:1|\(1,\)): ([0-9.e+-]+)\}")
@@ -37,21 +38,35 @@ class KeepLargest:
         return kept[labels].astype(np.uint8)
 
 
-def read_postprocessing(folder: Path) -> KeepLargest | None:
+@dataclass(frozen=True)
+class Postprocessing:
+    """What is done to the mask at the end."""
+
+    keep_largest: KeepLargest | None
+
+    def apply(self, mask: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
+        """The mask (z, y, x) on an image's grid, after it."""
+        if self.keep_largest is None:
+            return mask
+        return self.keep_largest.apply(mask, 1000 * geometry.voxel_volume_ml)
+
+
+def read_postprocessing(folder: Path) -> Postprocessing:
     """Read what `postprocessing.json` in a trained folder asks for, for networks of one foreground class.
 
     The file is there only after a cross-validation. Raises `ModelError` for one that is not understood.
     """
     path = folder / "postprocessing.json"
     if not path.exists():
-        return None
+        return Postprocessing(keep_largest=None)
     try:
         document = json.loads(path.read_bytes())
         classes, smallest = document["for_which_classes"], document.get("min_valid_object_sizes", "None")
         parsed = _SMALLEST.fullmatch(smallest)
         if classes not in _CLASSES or parsed is None:
             raise ValueError(f"found for_which_classes {classes!r} and min_valid_object_sizes {smallest!r}")
-        return KeepLargest(float(parsed[1]) if parsed[1] else None) if classes else None
+        keep_largest = KeepLargest(float(parsed[1]) if parsed[1] else None) if classes else None
+        return Postprocessing(keep_largest)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path}: {error}; expected nnU-Net v1's postprocessing of one foreground class; copy the file "

@@ -1,4 +1,4 @@
-"""GEPNet (https://github.com/zhengqian1515/GEPNet) as its trainer configures it.
+"""GEPNet (https://github.com/zhengqian1515/GEPNet) as its trainer configures it, and its export.
 
 Layers carry the names of the original's checkpoints. Features are (batch, channels, z, y, x), tokens
 (batch, voxels, channels).
@@ -7,23 +7,113 @@ Layers carry the names of the original's checkpoints. Features are (batch, chann
 import copy
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common.errors import ModelError
 from common.export.agent_attention import ADLA
+from common.export.checkpoint import find_folds
+from common.export.checkpoint_v1 import CHECKPOINT_FILE, read_weights
 from common.export.deform_conv3d.attention import DeformableLargeKernelAttention
+from common.export.network import export_network
 from common.export.voxel_pairs import FromPairs, ToPairs, on_pairs
+from common.export.weights import load_weights
+from common.model_folder import Model, new_model_folder, sha256_of_all, write_model
+from common.nnunet.plans import Plans
+from common.nnunet.plans_v1 import MIRROR_AXES, read_plans_v1
+from common.nnunet.postprocessing_v1 import read_postprocessing
 
 Shape = tuple[int, int, int]
 
+ALGORITHM = "gepnet"
+IMAGE_CHANNELS = ("PET", "CT")
+"""A checkpoint was trained on both or on the first."""
+CLASSES = 2
 STEM = 6
 CNN_FEATURES = (12, 16)
 HYBRID_FEATURES = (32, 64, 128)
 DOWNSAMPLING = 2 ** len(CNN_FEATURES + HYBRID_FEATURES)
+
+USE_ITS_PLANS = "use the plans that this checkpoint was trained with"
+
+
+def export(checkpoint: Path, destination: Path, folds: Sequence[str] | None = None) -> None:
+    """Write the model folder `destination` from the trained folder `checkpoint`: all folds, or those named.
+
+    Raises `ModelError` for a checkpoint that is damaged, hostile, or not one of this algorithm.
+    """
+    plans = read_plans(checkpoint)
+    found = find_folds(checkpoint, folds, CHECKPOINT_FILE)
+    postprocessing = read_postprocessing(checkpoint)
+    source = sha256_of_all(checkpoint, [checkpoint / "plans.pkl", *found.values()])
+    with new_model_folder(destination) as folder:
+        network = export_network(
+            folder,
+            "segmentation",
+            ((fold, load_network(plans, path)) for fold, path in found.items()),
+            channels=[channel.name for channel in plans.channels],
+            patch=plans.patch,
+            classes=CLASSES,
+            mirror_axes=MIRROR_AXES,
+            plans=plans,
+            arrange=on_voxel_pairs,
+        )
+        write_model(folder, Model(ALGORITHM, (network,), source, asdict(postprocessing)))
+
+
+def read_plans(folder: Path) -> Plans:
+    """The plans, with the platform's names for the modalities: PET, or PET and CT.
+
+    Raises `ModelError` as `read_plans_v1` does, for another number of modalities, and for a patch that the
+    network cannot take.
+    """
+    plans, path = read_plans_v1(folder), folder / "plans.pkl"
+    if len(plans.channels) > len(IMAGE_CHANNELS):
+        raise ModelError(
+            f"{path}: found {len(plans.channels)} modalities, expected 1 (PET) or 2 (PET, CT); use a "
+            "checkpoint that was trained for this algorithm"
+        )
+    if any(voxels % DOWNSAMPLING for voxels in plans.patch):
+        raise ModelError(
+            f"{path}: found patch_size {plans.patch}, expected multiples of {DOWNSAMPLING}; {USE_ITS_PLANS}"
+        )
+    channels = zip(plans.channels, IMAGE_CHANNELS, strict=False)
+    return replace(plans, channels=tuple(replace(channel, name=name) for channel, name in channels))
+
+
+def load_network(plans: Plans, path: Path) -> "GEPNet":
+    """One fold's network, set to inference.
+
+    Raises `ModelError` for a checkpoint that is missing, damaged, holds more than data, or does not fit the
+    plans, such as one that was trained on tiles of another shape.
+    """
+    weights = read_weights(path)
+    trained_at = _spatial_shape(weights)
+    if trained_at not in (None, plans.patch):
+        raise ModelError(
+            f"{path}: trained on tiles of {trained_at} voxels, plans.pkl says {plans.patch}; {USE_ITS_PLANS}"
+        )
+    network = GEPNet(plans.patch, len(plans.channels), CLASSES)
+    load_weights(network, weights, path, wanted="GEPNet as the plans describe it")
+    return network
+
+
+def _spatial_shape(weights: Mapping[str, Tensor]) -> Shape | None:
+    """The tile's shape, as the position tables of the first attention block tell it."""
+    sizes = []
+    for axis, name in enumerate(("ah_bias", "aw_bias", "ad_bias"), start=3):
+        table = weights.get(f"hyb_encoder.vits.0.0.attn.{name}")
+        if table is None or table.ndim != 6:
+            return None
+        sizes.append(8 * table.shape[axis])
+    z, y, x = sizes
+    return z, y, x
 
 
 class GEPNet(nn.Module):
@@ -56,6 +146,11 @@ class GEPNet(nn.Module):
         self.out = nn.Sequential(
             ResidualBlock(2 * STEM, STEM, 5), _nested(_nested(nn.Conv3d(STEM, num_classes, 1)))
         )
+
+    @property
+    def segmentation_layer(self) -> nn.Module:
+        """The layer that gives the logits."""
+        return self.get_submodule("out.1.conv.conv")
 
     def forward(self, tiles: Tensor) -> Tensor:
         """Logits (B, classes, z, y, x) of tiles (B, channels, z, y, x)."""

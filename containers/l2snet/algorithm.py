@@ -4,8 +4,6 @@ Cai et al. 2023, arXiv 2309.05446. As in the original, the two are joined where 
 case: cropped, and at the plans' spacing.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,21 +14,15 @@ from common.inference.predict import predict
 from common.memory import require_memory
 from common.model_folder import Model, Network
 from common.nnunet.case import take_images
+from common.nnunet.memory import require_memory_for
 from common.nnunet.plans import Resampling
-from common.nnunet.postprocessing_v1 import KeepLargest
+from common.nnunet.postprocessing_v1 import Postprocessing
 from common.nnunet.preprocess import preprocess
 from common.nnunet.volume import ArrayChannel, Volume
 from containers.l2snet.fusion import fuse
 from containers.l2snet.localisation import localise
 
 LINEAR = Resampling(order=1, force_separate_z=False)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the export found beside the networks."""
-
-    keep_largest: KeepLargest | None
 
 
 def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
@@ -40,15 +32,14 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     `MachineError` when memory or time do not suffice.
     """
     network = model.network("segmentation")
-    plans, settings = network.nnunet_plans, model.settings_as(Settings)
+    plans, postprocessing = network.nnunet_plans, model.settings_as(Postprocessing)
+    require_memory_for(case.geometry, network)
     localisation = _localise(case, model.network("localisation"), options)
     images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
     volume = Volume(space.shape, [ArrayChannel(image) for image in images])
     segmentation = predict(volume, network, options, "probability")
     fused = fuse(segmentation, space.from_image(localisation, LINEAR))
-    mask = space.mask(fused.astype(np.float32), threshold=0.5)
-    keep_largest = settings.keep_largest
-    return mask if keep_largest is None else keep_largest.apply(mask, 1000 * case.geometry.voxel_volume_ml)
+    return postprocessing.apply(space.mask(fused.astype(np.float32), threshold=0.5), case.geometry)
 
 
 def _localise(case: Case, network: Network, options: Options) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ import torch
 
 from common.errors import ModelError
 from common.export.checkpoint import find_folds
+from common.export.checkpoint_v1 import CHECKPOINT_FILE
 from common.export.network import export_network
 from common.export.nnunet_v1 import load_unet
 from common.export.res2net_unet import CLASSES, load_localiser
@@ -21,7 +22,6 @@ from common.nnunet.postprocessing_v1 import read_postprocessing
 from containers.l2snet.localisation import CHANNELS, MIDDLE, TILE
 
 ALGORITHM = "l2snet"
-CHECKPOINT_FILE = "model_final_checkpoint.model"
 IMAGE_CHANNELS = ("PET", "CT")
 SLICES = tuple(f"PET slice {offset:+d}" for offset in range(-MIDDLE, CHANNELS - MIDDLE))
 FOLD_OF_LOCALISER = "0"
@@ -35,15 +35,14 @@ def export(checkpoint: Path, destination: Path, folds: Sequence[str] | None = No
     plans, make = read_plans(checkpoint)
     found = find_folds(checkpoint, folds, CHECKPOINT_FILE)
     localiser = _find_localiser(checkpoint / f"fold_{FOLD_OF_LOCALISER}")
-    keep_largest = read_postprocessing(checkpoint)
+    postprocessing = read_postprocessing(checkpoint)
     source = sha256_of_all(checkpoint, [checkpoint / "plans.pkl", localiser, *found.values()])
     with new_model_folder(destination) as folder:
         networks = (
             export_localisation(folder, load_localiser(localiser)),
             export_segmentation(folder, plans, make, found),
         )
-        settings = {"keep_largest": keep_largest and asdict(keep_largest)}
-        write_model(folder, Model(ALGORITHM, networks, source, settings))
+        write_model(folder, Model(ALGORITHM, networks, source, asdict(postprocessing)))
 
 
 def export_localisation(folder: Path, localiser: torch.nn.Module) -> Network:

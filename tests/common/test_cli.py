@@ -1,7 +1,6 @@
 """Exit codes and messages of the whole command, on the golden model and a small phantom."""
 
 import json
-import logging
 import resource
 import shutil
 import subprocess
@@ -19,14 +18,6 @@ from common.phantom.phantom import make_phantom
 from common.phantom.writing import write_phantom
 
 MASK = "images/tumor-lesion-segmentation/case.mha"
-
-
-@pytest.fixture(autouse=True)
-def own_logging():
-    """Take the command's log handler, which writes to this test's stderr, away again."""
-    handlers = logging.root.handlers[:]
-    yield
-    logging.root.handlers[:] = handlers
 
 
 @pytest.fixture(scope="module")

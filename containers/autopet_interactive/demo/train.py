@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from common.export.architecture import read_architecture
+from common.export.demo_checkpoints import save_nnunet_v2
 from common.export.demo_patches import PatchSampler
-from common.export.demo_training import expect_rare_foreground, initialise, save_nnunet_checkpoint, train
+from common.export.demo_training import expect_rare_foreground, initialise, train
 from common.nnunet.plans_v2 import read_configuration, read_plans
 from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom, make_phantom
 from containers.autopet_interactive.demo.plans import (
@@ -71,7 +72,7 @@ def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS)
     expect_rare_foreground(network.get_submodule(SEGMENTATION_LAYER))
     logger.info("%d phantoms prepared in %.0f s", subjects, time.monotonic() - start)
     train(network, sampler, steps=steps, seed=FIRST_SEED, mirror_axes=MIRROR_AXES)
-    save_nnunet_checkpoint(
+    save_nnunet_v2(
         network,
         output / "fold_0" / "checkpoint_final.pth",
         plans=plans,

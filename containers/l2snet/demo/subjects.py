@@ -1,26 +1,13 @@
-"""Phantoms as the two networks see them in training."""
+"""Phantoms as the 2D network sees them in training."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from common.export.demo_patches import FixedSubject
-from common.nnunet.plans import Plans
-from common.nnunet.preprocess import preprocess
+from common.export.demo_subjects import binary
 from common.nnunet.resample import Shape
 from common.nnunet.volume import ArrayChannel, Volume
 from common.phantom.phantom import Phantom
 from containers.l2snet.localisation import CHANNELS, COLUMNS, FRAME, MIDDLE, ROWS, TILE, Frame, scaled
-
-
-def in_network_space(phantom: Phantom, plans: Plans) -> FixedSubject:
-    """PET and CT as nnU-Net prepares them."""
-    images, space = preprocess([phantom.pet.copy(), phantom.ct.copy()], phantom.geometry.spacing_zyx, plans)
-    truth = space.from_image(phantom.truth.astype(np.float32), plans.resample_prediction)
-    return FixedSubject(
-        image=Volume(space.shape, [ArrayChannel(image) for image in images]),
-        truth=Volume(space.shape, [ArrayChannel(_binary(truth))]),
-        places=[space.point(click.point) for click in phantom.focus_clicks],
-    )
 
 
 def in_frames(phantom: Phantom) -> FixedSubject:
@@ -32,13 +19,9 @@ def in_frames(phantom: Phantom) -> FixedSubject:
     shape = (slices, *TILE)
     return FixedSubject(
         image=Volume(shape, [ArrayChannel(planes[first : first + slices]) for first in range(CHANNELS)]),
-        truth=Volume(shape, [ArrayChannel(_binary(truth[MIDDLE : MIDDLE + slices]))]),
+        truth=Volume(shape, [ArrayChannel(binary(truth[MIDDLE : MIDDLE + slices]))]),
         places=[_in_frames(click.point, phantom.pet.shape) for click in phantom.focus_clicks],
     )
-
-
-def _binary(resized: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (resized > 0.5).astype(np.float32)
 
 
 def _in_frames(point: tuple[float, float, float], shape: tuple[int, ...]) -> Shape:

@@ -1,18 +1,17 @@
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from common.export.checkpoint import read_checkpoint
 from common.export.demo_patches import Batch
 from common.export.demo_training import (
     expect_rare_foreground,
+    freeze_at_zero,
     initialise,
     mirrored,
-    save_nnunet_checkpoint,
+    seeded,
     segmentation_loss,
     train,
 )
@@ -73,6 +72,29 @@ def test_rare_foreground_is_what_an_untrained_network_then_says() -> None:
     assert 0.0002 < foreground.median() < 0.02
 
 
+def test_foreground_is_rare_without_a_bias_too() -> None:
+    layer = nn.Conv3d(8, 2, 1, bias=False)
+    expect_rare_foreground(layer)
+    with torch.no_grad():
+        foreground = layer(torch.rand(1, 8, 12, 12, 12)).softmax(1)[:, 1]
+    assert foreground.median() < 0.02
+
+
+def test_frozen_weights_are_zero_after_training_and_others_are_not() -> None:
+    network = initialise(small_network(), 0)
+    frozen, free = network.get_submodule("0"), network.get_submodule("3")
+    freeze_at_zero(frozen.parameters())
+    train(network, bright_boxes, steps=3, seed=0)
+    assert not any(parameter.any() for parameter in frozen.parameters())
+    assert all(parameter.any() for parameter in free.parameters())
+
+
+def test_a_seed_gives_the_same_network_again() -> None:
+    one, two, other = (seeded(lambda: nn.Linear(3, 3), seed).weight for seed in (5, 5, 6))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+
+
 def test_loss_is_cross_entropy_less_dice() -> None:
     probability = torch.tensor([0.9, 0.2, 0.6, 0.4])
     logits = torch.stack([torch.zeros(4), torch.logit(probability)])[None]
@@ -95,23 +117,3 @@ def test_patches_and_truths_are_mirrored_together() -> None:
             if np.array_equal(np.flip(images, axes), flipped.numpy())
         }
     assert seen == {(), (3,), (4,), (3, 4)}
-
-
-def test_checkpoint_is_read_as_nnunets(tmp_path: Path) -> None:
-    network = initialise(small_network(), 0)
-    path = tmp_path / "fold_0" / "checkpoint_final.pth"
-    save_nnunet_checkpoint(
-        network,
-        path,
-        plans={"plans_name": "p"},
-        dataset={"labels": {}},
-        configuration="3d_fullres",
-        trainer="nnUNetTrainer",
-        mirror_axes=(2,),
-        epochs=7,
-    )
-    checkpoint = read_checkpoint(path)
-    assert checkpoint.configuration == "3d_fullres"
-    assert checkpoint.mirror_axes == (2,)
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(checkpoint.weights[name], tensor)

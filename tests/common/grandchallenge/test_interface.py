@@ -53,7 +53,7 @@ def test_every_algorithm_has_a_sound_interface() -> None:
         (0, "reference", True, "exactly one input image"),
         (1, "reference", False, "exactly one input image"),
         (2, "reference", True, "only an image"),
-        (0, "optional", True, "only points"),
+        (1, "optional", True, "neither the reference nor the mask can be optional"),
         (0, "slug", "pet", "twice"),
         (0, "outside", "air", "outside"),
         (0, "colour", "red", "colour"),

@@ -70,6 +70,21 @@ def test_missing_clicks_are_no_clicks_and_a_warning(
     assert f"{input_dir / 'lesion-clicks.json'}: no such file" in caplog.text
 
 
+def test_a_missing_optional_image_is_left_out_with_a_warning(
+    input_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.rmtree(input_dir / "images/ct")
+    with caplog.at_level(logging.WARNING):
+        case = read_case(input_dir, Interface("CT optional", (PET, replace(CT, optional=True)), (MASK,)))
+    assert list(case.images) == ["pet"]
+    assert f"{input_dir / 'images/ct'}: no such file" in caplog.text
+
+
+def test_an_optional_image_that_is_there_is_read(input_dir: Path) -> None:
+    case = read_case(input_dir, Interface("CT optional", (PET, replace(CT, optional=True)), (MASK,)))
+    assert list(case.images) == ["pet", "ct"]
+
+
 def test_missing_clicks_are_refused_where_they_are_needed(input_dir: Path) -> None:
     (input_dir / "lesion-clicks.json").unlink()
     interface = Interface("Clicks needed", (PET, replace(CLICKS, optional=False)), (MASK,))

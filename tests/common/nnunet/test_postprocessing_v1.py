@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import ModelError
-from common.nnunet.postprocessing_v1 import KeepLargest, read_postprocessing
+from common.nnunet.postprocessing_v1 import KeepLargest, Postprocessing, read_postprocessing
 
 
 def written(folder: Path, document: Any) -> Path:
@@ -23,7 +23,7 @@ def bars(*lengths: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def test_without_the_file_nothing_is_removed(tmp_path: Path) -> None:
-    assert read_postprocessing(tmp_path) is None
+    assert read_postprocessing(tmp_path) == Postprocessing(None)
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,12 @@ def test_nnunets_file_is_understood(
     tmp_path: Path, classes: Any, sizes: str, expected: KeepLargest | None
 ) -> None:
     document = {"for_which_classes": classes, "min_valid_object_sizes": sizes, "num_samples": 9}
-    assert read_postprocessing(written(tmp_path, document)) == expected
+    assert read_postprocessing(written(tmp_path, document)) == Postprocessing(expected)
 
 
 def test_the_sizes_may_be_missing(tmp_path: Path) -> None:
-    assert read_postprocessing(written(tmp_path, {"for_which_classes": [1]})) == KeepLargest()
+    found = read_postprocessing(written(tmp_path, {"for_which_classes": [1]}))
+    assert found == Postprocessing(KeepLargest())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from common.export.checkpoint_v1 import CHECKPOINT_FILE
 from common.model_folder import Model, write_model
 from containers.l2snet import network
 from tests import golden_data
@@ -17,8 +18,8 @@ def l2snet_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fold.mkdir(parents=True)
     shutil.copy(golden_data.GOLDEN / "nnunet_v1/model/plans.pkl", folder)
     segmentation = golden_data.weights("nnunet_v1/layout.json", "fold_0/")
-    torch.save({"epoch": 1000, "state_dict": segmentation}, fold / network.CHECKPOINT_FILE)
-    (fold / f"{network.CHECKPOINT_FILE}.pkl").write_bytes(b"not read")
+    torch.save({"epoch": 1000, "state_dict": segmentation}, fold / CHECKPOINT_FILE)
+    (fold / f"{CHECKPOINT_FILE}.pkl").write_bytes(b"not read")
     torch.save(golden_data.weights("l2snet/unet2d.layout.json", "unet2d/"), fold / "epoch_030.pth")
     return folder
 
@@ -36,7 +37,7 @@ def light_model(l2snet_checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
     """The golden 3D network with a 2D network of one layer, which marks high uptake; not to be changed."""
     folder = tmp_path_factory.mktemp("light")
     plans, make = network.read_plans(l2snet_checkpoint)
-    checkpoint = l2snet_checkpoint / "fold_0" / network.CHECKPOINT_FILE
+    checkpoint = l2snet_checkpoint / "fold_0" / CHECKPOINT_FILE
     networks = (
         network.export_localisation(folder, MarksUptake()),
         network.export_segmentation(folder, plans, make, {"0": checkpoint}),

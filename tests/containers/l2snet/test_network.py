@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from common.errors import ModelError
+from common.export.checkpoint_v1 import CHECKPOINT_FILE
 from common.model_folder import read_model
 from common.nnunet.safe_pickle import load
-from containers.l2snet.network import CHECKPOINT_FILE, export
+from containers.l2snet.network import export
 
 
 @pytest.fixture

@@ -36,20 +36,9 @@ class Zeros(nn.Module):
 
 
 def whole_state(shallow: nn.Module) -> dict[str, torch.Tensor]:
-    """Weights of the whole network; those of `shallow` in float16.
-
-    A tensor of zeros is a single number repeated, and takes no more space in a file.
-    """
-    trained = shallow.state_dict()
+    """Weights of the whole network: those of `shallow`, and zeros."""
     with torch.device("meta"):
         whole = Localiser().state_dict()
     return {
-        name: _half(trained[name])
-        if name in trained
-        else torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
-        for name, tensor in whole.items()
-    }
-
-
-def _half(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.half() if tensor.is_floating_point() else tensor
+        name: torch.zeros_like(tensor, device="cpu") for name, tensor in whole.items()
+    } | shallow.state_dict()

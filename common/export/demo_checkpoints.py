@@ -1,0 +1,86 @@
+"""Trained demo networks as files in the forms of nnU-Net's trainers of both generations."""
+
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+Weights = Mapping[str, torch.Tensor]
+
+
+def save_nnunet_v2(
+    network: nn.Module,
+    path: Path,
+    *,
+    plans: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    configuration: str,
+    trainer: str,
+    mirror_axes: Sequence[int],
+    epochs: int,
+) -> None:
+    """Write what nnU-Net v2's trainer writes, without the optimizer's state.
+
+    Source: `save_checkpoint` in nnunetv2/training/nnUNetTrainer/nnUNetTrainer.py.
+    """
+    checkpoint = {
+        "network_weights": network.state_dict(),
+        "optimizer_state": None,
+        "grad_scaler_state": None,
+        "logging": {},
+        "_best_ema": None,
+        "current_epoch": epochs,
+        "init_args": {
+            "plans": dict(plans),
+            "configuration": configuration,
+            "fold": 0,
+            "dataset_json": dict(dataset),
+        },
+        "trainer_name": trainer,
+        "inference_allowed_mirroring_axes": tuple(mirror_axes),
+    }
+    _save(checkpoint, path)
+
+
+def save_nnunet_v1(
+    network: nn.Module, path: Path, *, plans: Mapping[str, Any], trainer: str, epochs: int
+) -> None:
+    """Write what nnU-Net v1's trainer writes, and its companion `.pkl`, without the optimizer's state.
+
+    Source: `save_checkpoint` in nnunet/training/network_training/network_trainer.py and nnUNetTrainer.py.
+    """
+    checkpoint = {
+        "epoch": epochs,
+        "state_dict": compact(network.state_dict()),
+        "optimizer_state_dict": None,
+        "lr_scheduler_state_dict": None,
+        "plot_stuff": None,
+        "best_stuff": None,
+    }
+    _save(checkpoint, path)
+    companion = {"init": ("plans.pkl", 0), "name": trainer, "class": trainer, "plans": dict(plans)}
+    path.with_name(f"{path.name}.pkl").write_bytes(pickle.dumps(companion))
+
+
+def save_weights(weights: Weights, path: Path) -> None:
+    """Write a state dict alone."""
+    _save(compact(weights), path)
+
+
+def compact(weights: Weights) -> dict[str, torch.Tensor]:
+    """The weights in float16; zeros are a single number repeated, which takes no more space in a file."""
+    return {name: _compact(tensor) for name, tensor in weights.items()}
+
+
+def _compact(tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.any():
+        return torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
+    return tensor.half() if tensor.is_floating_point() else tensor
+
+
+def _save(checkpoint: object, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(checkpoint, path)

@@ -1,0 +1,31 @@
+"""Phantoms as networks see them in training."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.export.demo_patches import FixedSubject
+from common.nnunet.plans import Plans
+from common.nnunet.preprocess import preprocess
+from common.nnunet.volume import ArrayChannel, Volume
+from common.phantom.phantom import Phantom
+
+LESION = 0.5
+"""Share of a resampled voxel from which on it counts as lesion."""
+
+
+def in_network_space(phantom: Phantom, images: Sequence[NDArray[np.float32]], plans: Plans) -> FixedSubject:
+    """Some of the phantom's images (z, y, x) and its truth, as nnU-Net prepares them."""
+    channels, space = preprocess([image.copy() for image in images], phantom.geometry.spacing_zyx, plans)
+    truth = space.from_image(phantom.truth.astype(np.float32), plans.resample_prediction)
+    return FixedSubject(
+        image=Volume(space.shape, [ArrayChannel(channel) for channel in channels]),
+        truth=Volume(space.shape, [ArrayChannel(binary(truth))]),
+        places=[space.point(click.point) for click in phantom.focus_clicks],
+    )
+
+
+def binary(truth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A resampled truth as zeros and ones."""
+    return (truth > LESION).astype(np.float32)

@@ -1,0 +1,33 @@
+"""GEPNet: lesions in PET, or PET/CT, by a network with deformable large-kernel attention.
+
+https://github.com/zhengqian1515/GEPNet, "Granularity-Edge Perception Feature Learning Network for 3D PET
+Segmentation".
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.grandchallenge.case import Case
+from common.inference.options import Options
+from common.inference.predict import predict
+from common.model_folder import Model
+from common.nnunet.case import take_images
+from common.nnunet.memory import require_memory_for
+from common.nnunet.postprocessing_v1 import Postprocessing
+from common.nnunet.preprocess import preprocess
+from common.nnunet.volume import ArrayChannel, Volume
+
+
+def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
+    """Lesions (1) and background (0) on the case's grid, (z, y, x).
+
+    The case's images are used up. Raises `InputError` for a case without the CT that the model wants,
+    `ModelError` for a model that does not fit, and `MachineError` when memory or time do not suffice.
+    """
+    network = model.network("segmentation")
+    plans, postprocessing = network.nnunet_plans, model.settings_as(Postprocessing)
+    require_memory_for(case.geometry, network)
+    images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
+    volume = Volume(space.shape, [ArrayChannel(image) for image in images])
+    probability = predict(volume, network, options, "probability")
+    return postprocessing.apply(space.mask(probability, threshold=0.5), case.geometry)

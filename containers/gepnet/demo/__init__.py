@@ -1,0 +1,1 @@
+"""GEPNet's demo checkpoint and how it is trained."""
