@@ -75,16 +75,23 @@ def expect_rare_foreground(segmentation_layer: nn.Module) -> None:
 
 
 def train(
-    network: nn.Module, sampler: Sampler, *, steps: int, seed: int, mirror_axes: Sequence[int] = ()
+    network: nn.Module,
+    sampler: Sampler,
+    *,
+    steps: int,
+    seed: int,
+    mirror_axes: Sequence[int] = (),
+    learning_rate: float = LEARNING_RATE,
 ) -> nn.Module:
     """Train in place, in bfloat16 where the operations allow it, and set the network to inference.
 
     The network maps float32 (B, C, …) to logits (B, K, …). `mirror_axes` are the patch's axes along which
-    patches are flipped at random.
+    patches are flipped at random; `learning_rate` is the highest of the schedule. A batch whose gradient is
+    not finite teaches nothing.
     """
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps, pct_start=WARM_UP)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps, pct_start=WARM_UP)
     network.train()
     losses = []
     for step in range(1, steps + 1):
@@ -94,8 +101,8 @@ def train(
         loss = segmentation_loss(logits.float(), truths)
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
-        optimizer.step()
+        if nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM).isfinite():
+            optimizer.step()
         schedule.step()
         losses.append(loss.item())
         if step % STEPS_PER_LOG_LINE == 0:

@@ -27,7 +27,8 @@ SUBJECTS = 48
 FIRST_SEED = 3_000_000
 LESIONS = 8
 """In every phantom that has room for as many. Inflamed foci would look the same, so there are none."""
-STEPS, BATCH = 1500, 2
+STEPS, BATCH = 1200, 2
+LEARNING_RATE = 1e-3
 PATCH = (32, 64, 64)
 TRAINER = "gepnet_trainer_PET"
 FROZEN = ("pos_embed", "_bias", "hyb_encoder.vits.2.0.conv3.conv", "hyb_encoder.convs.2.conv")
@@ -68,7 +69,14 @@ def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS)
     network = seeded(lambda: GEPNet(PATCH), FIRST_SEED)
     freeze_at_zero(parameter for name, parameter in network.named_parameters() if _is_frozen(name))
     expect_rare_foreground(network.segmentation_layer)
-    train(network, sampler, steps=steps, seed=FIRST_SEED, mirror_axes=MIRROR_AXES)
+    train(
+        network,
+        sampler,
+        steps=steps,
+        seed=FIRST_SEED,
+        mirror_axes=MIRROR_AXES,
+        learning_rate=LEARNING_RATE,
+    )
     save_nnunet_v1(network, output / "fold_0" / CHECKPOINT_FILE, plans=plans, trainer=TRAINER, epochs=steps)
     logger.info("trained in %.0f s", time.monotonic() - start)
 

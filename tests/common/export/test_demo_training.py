@@ -50,6 +50,17 @@ def test_training_teaches_what_the_patches_show() -> None:
     assert not network.training
 
 
+def test_a_batch_whose_gradient_is_not_finite_teaches_nothing() -> None:
+    def broken(rng: np.random.Generator) -> Batch:
+        images, truths = bright_boxes(rng)
+        return np.where(truths[:, None] == 1, np.float32(np.nan), images), truths
+
+    network = train(initialise(small_network(), 0), broken, steps=3, seed=0)
+    untrained = initialise(small_network(), 0)
+    for one, two in zip(network.parameters(), untrained.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
 def test_a_seed_makes_the_same_weights_again() -> None:
     first, second, third = trained(30), trained(30), trained(30, seed=1)
     for one, two in zip(first.parameters(), second.parameters(), strict=True):

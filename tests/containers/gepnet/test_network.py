@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from common.export.deform_conv3d import grid_sample
 from common.export.onnx_file import write_onnx
 from common.export.weights import load_weights
 from common.inference.engine import make_engine
@@ -112,6 +113,27 @@ def test_the_onnx_file_holds_no_position_sums(golden_network: GEPNet, golden_onn
 def test_the_onnx_file_has_standard_operators_only(golden_onnx: Path) -> None:
     model = onnx.load(golden_onnx)
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 18)]
+
+
+def test_without_lowering_the_file_says_where_convolutions_are_deformable(
+    golden_network: GEPNet, tmp_path: Path
+) -> None:
+    path = tmp_path / "canonical.onnx"
+    write_onnx(golden_network, path, (1, *SHAPE), lowering=None)
+    nodes = [node for node in onnx.load(path).graph.node if node.domain == "petct"]
+    assert [node.op_type for node in nodes] == ["DeformConv3d"] * 6
+
+
+def test_lowered_to_grid_samples_it_gives_what_the_original_gives(
+    golden_network: GEPNet,
+    tile: NDArray[np.float32],
+    expected: dict[str, NDArray[np.float32]],
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "grid_sample.onnx"
+    write_onnx(golden_network, path, (1, *SHAPE), grid_sample.grid_sample, grid_sample.OPSET)
+    (logits,) = make_engine(path, engine="cpu").run(tile)
+    assert largest_difference(logits, expected["logits"]) < 2e-3
 
 
 def test_a_shape_that_cannot_be_halved_five_times_is_refused() -> None:
