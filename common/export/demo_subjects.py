@@ -1,6 +1,6 @@
 """Phantoms as networks see them in training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,18 @@ from common.export.demo_patches import FixedSubject
 from common.nnunet.plans import Plans
 from common.nnunet.preprocess import preprocess
 from common.nnunet.volume import ArrayChannel, Volume
-from common.phantom.phantom import Phantom
+from common.phantom.phantom import Phantom, make_phantom
 
+LESIONS = 8
+"""More than most patients have, so that there is much to learn from each."""
 LESION = 0.5
 """Share of a resampled voxel from which on it counts as lesion."""
+
+
+def ill_phantoms(first_seed: int, count: int) -> Iterator[Phantom]:
+    """Phantoms with many lesions, and without inflamed foci: these look the same and are none."""
+    for seed in range(first_seed, first_seed + count):
+        yield make_phantom(seed, lesions=LESIONS, inflammations=0)
 
 
 def in_network_space(phantom: Phantom, images: Sequence[NDArray[np.float32]], plans: Plans) -> FixedSubject:

@@ -3,7 +3,6 @@
 Everything comes from seeds. The seeds of the training's phantoms start far from those that people try.
 """
 
-import argparse
 import json
 import logging
 import time
@@ -15,6 +14,7 @@ import numpy as np
 
 from common.export.architecture import read_architecture
 from common.export.demo_checkpoints import save_nnunet_v2
+from common.export.demo_command import output_folder
 from common.export.demo_patches import PatchSampler
 from common.export.demo_training import expect_rare_foreground, initialise, train
 from common.nnunet.plans_v2 import read_configuration, read_plans
@@ -45,16 +45,6 @@ SEGMENTATION_LAYER = f"decoder.seg_layers.{len(FEATURES) - 2}"
 TRAINER = "autopetTrainerInteractiveNoOrgans"
 GRIDS = ((DEFAULT_SHAPE, DEFAULT_SPACING),) * 3 + (((300, 160, 200), (3.2, 2.6, 2.6)),)
 """Shapes and spacings (mm) of the phantoms in turn, so that resampled ones are among them."""
-
-
-def main() -> None:
-    """Read the command line, train, write the folder."""
-    parser = argparse.ArgumentParser(description="Train the demo checkpoint on phantoms.")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write, as nnU-Net lays it out")
-    parser.add_argument("--steps", type=int, default=STEPS, help="(default: %(default)s)")
-    arguments = parser.parse_args()
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
-    train_checkpoint(arguments.output, arguments.steps)
 
 
 def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS) -> None:
@@ -107,4 +97,4 @@ def _write_json(document: dict[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    train_checkpoint(output_folder())

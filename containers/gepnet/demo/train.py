@@ -3,31 +3,28 @@
 Everything comes from seeds. The seeds of the training's phantoms start far from those that people try.
 """
 
-import argparse
 import logging
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from common.export.checkpoint_v1 import CHECKPOINT_FILE
 from common.export.demo_checkpoints import save_nnunet_v1
+from common.export.demo_command import output_folder
 from common.export.demo_patches import PatchSampler
 from common.export.demo_plans_v1 import make_plans, write_plans
-from common.export.demo_subjects import in_network_space
+from common.export.demo_subjects import ill_phantoms, in_network_space
 from common.export.demo_training import expect_rare_foreground, freeze_at_zero, seeded, train
 from common.nnunet.plans_v1 import MIRROR_AXES, read_plans_v1
-from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom, make_phantom
+from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING
 from containers.gepnet.network import GEPNet
 
 logger = logging.getLogger(__name__)
 
 SUBJECTS = 48
 FIRST_SEED = 3_000_000
-LESIONS = 8
-"""In every phantom that has room for as many. Inflamed foci would look the same, so there are none."""
-STEPS, BATCH = 1200, 2
+STEPS, BATCH = 1000, 2
 LEARNING_RATE = 1e-3
 PATCH = (32, 64, 64)
 TRAINER = "gepnet_trainer_PET"
@@ -36,23 +33,12 @@ FROZEN = ("pos_embed", "_bias", "hyb_encoder.vits.2.0.conv3.conv", "hyb_encoder.
 residual blocks of the deepest stage, which then hand their input on."""
 
 
-def main() -> None:
-    """Read the command line, train, write the folder."""
-    parser = argparse.ArgumentParser(description="Train the demo checkpoint on phantoms.")
-    parser.add_argument(
-        "--output", type=Path, required=True, help="folder to write, as the training leaves it"
-    )
-    arguments = parser.parse_args()
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
-    train_checkpoint(arguments.output)
-
-
 def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS) -> None:
     """Write `plans.pkl` and `fold_0/model_final_checkpoint.model` into `output`."""
     start = time.monotonic()
     plans = make_plans(
         ["PET"],
-        [np.concatenate([phantom.pet[phantom.truth > 0] for phantom in _phantoms(subjects)])],
+        [np.concatenate([phantom.pet[phantom.truth > 0] for phantom in ill_phantoms(FIRST_SEED, subjects)])],
         patch=PATCH,
         spacing=DEFAULT_SPACING,
         median_shape=DEFAULT_SHAPE,
@@ -64,7 +50,12 @@ def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS)
     write_plans(plans, output)
     prepared = read_plans_v1(output)
     sampler = PatchSampler(
-        [in_network_space(phantom, [phantom.pet], prepared) for phantom in _phantoms(subjects)], PATCH, BATCH
+        [
+            in_network_space(phantom, [phantom.pet], prepared)
+            for phantom in ill_phantoms(FIRST_SEED, subjects)
+        ],
+        PATCH,
+        BATCH,
     )
     network = seeded(lambda: GEPNet(PATCH), FIRST_SEED)
     freeze_at_zero(parameter for name, parameter in network.named_parameters() if _is_frozen(name))
@@ -81,14 +72,9 @@ def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS)
     logger.info("trained in %.0f s", time.monotonic() - start)
 
 
-def _phantoms(subjects: int) -> Iterator[Phantom]:
-    for index in range(subjects):
-        yield make_phantom(FIRST_SEED + index, lesions=LESIONS, inflammations=0)
-
-
 def _is_frozen(name: str) -> bool:
     return any(part in name for part in FROZEN)
 
 
 if __name__ == "__main__":
-    main()
+    train_checkpoint(output_folder())

@@ -3,7 +3,6 @@
 Everything comes from seeds. The seeds of the training's phantoms start far from those that people try.
 """
 
-import argparse
 import logging
 import time
 from collections.abc import Iterator
@@ -14,15 +13,16 @@ import numpy as np
 
 from common.export.checkpoint_v1 import CHECKPOINT_FILE
 from common.export.demo_checkpoints import save_nnunet_v1, save_weights
+from common.export.demo_command import output_folder
 from common.export.demo_patches import Batch, PatchSampler
 from common.export.demo_plans_v1 import make_plans, write_plans
-from common.export.demo_subjects import in_network_space
+from common.export.demo_subjects import ill_phantoms, in_network_space
 from common.export.demo_training import expect_rare_foreground, initialise, train
 from common.export.nnunet_v1 import GenericUNet
 from common.export.shallow_localiser import ShallowLocaliser, whole_state
 from common.nnunet.plans_v1 import MIRROR_AXES
 from common.nnunet.resample import resampled_shape
-from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom, make_phantom
+from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
 from containers.l2snet.demo.subjects import in_frames
 from containers.l2snet.network import IMAGE_CHANNELS, read_plans
 
@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 
 SUBJECTS = 48
 FIRST_SEED = 2_000_000
-LESIONS = 8
-"""In every phantom that has room for as many. Inflamed foci would look the same, so there are none."""
 STEPS_2D, BATCH_2D, PATCH_2D = 1200, 4, (1, 160, 192)
 STEPS_3D, BATCH_3D = 3000, 2
 SPACING = (3.0, 3.0, 3.0)
@@ -40,23 +38,12 @@ BASE_FEATURES, POOLINGS = 8, 4
 TRAINER = "nnUNetTrainerV2"
 
 
-def main() -> None:
-    """Read the command line, train, write the folder."""
-    parser = argparse.ArgumentParser(description="Train the demo checkpoint on phantoms.")
-    parser.add_argument(
-        "--output", type=Path, required=True, help="folder to write, as the trainings leave it"
-    )
-    arguments = parser.parse_args()
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
-    train_checkpoint(arguments.output)
-
-
 def train_checkpoint(
     output: Path, steps_2d: int = STEPS_2D, steps_3d: int = STEPS_3D, subjects: int = SUBJECTS
 ) -> None:
     """Write `plans.pkl` and, in `fold_0`, the checkpoints of both networks into `output`."""
     start = time.monotonic()
-    plans = plans_for(_phantoms(subjects))
+    plans = _make_plans(ill_phantoms(FIRST_SEED, subjects))
     write_plans(plans, output)
     _train_segmentation(output, plans, steps_3d, subjects)
     logger.info("3D network trained in %.0f s", time.monotonic() - start)
@@ -64,8 +51,7 @@ def train_checkpoint(
     logger.info("both trained in %.0f s", time.monotonic() - start)
 
 
-def plans_for(phantoms: Iterator[Phantom]) -> dict[str, Any]:
-    """Plans whose normalisation is that of these phantoms' lesions."""
+def _make_plans(phantoms: Iterator[Phantom]) -> dict[str, Any]:
     lesions = [(phantom.pet[phantom.truth > 0], phantom.ct[phantom.truth > 0]) for phantom in phantoms]
     return make_plans(
         IMAGE_CHANNELS,
@@ -80,13 +66,10 @@ def plans_for(phantoms: Iterator[Phantom]) -> dict[str, Any]:
     )
 
 
-def _phantoms(subjects: int) -> Iterator[Phantom]:
-    for index in range(subjects):
-        yield make_phantom(FIRST_SEED + index, lesions=LESIONS, inflammations=0)
-
-
 def _train_localisation(path: Path, steps: int, subjects: int) -> None:
-    sampler = PatchSampler([in_frames(phantom) for phantom in _phantoms(subjects)], PATCH_2D, BATCH_2D)
+    sampler = PatchSampler(
+        [in_frames(phantom) for phantom in ill_phantoms(FIRST_SEED, subjects)], PATCH_2D, BATCH_2D
+    )
 
     def slices(rng: np.random.Generator) -> Batch:
         images, truths = sampler(rng)
@@ -101,7 +84,8 @@ def _train_localisation(path: Path, steps: int, subjects: int) -> None:
 def _train_segmentation(folder: Path, plans: dict[str, Any], steps: int, subjects: int) -> None:
     network_plans, make = read_plans(folder)
     prepared = [
-        in_network_space(phantom, (phantom.pet, phantom.ct), network_plans) for phantom in _phantoms(subjects)
+        in_network_space(phantom, (phantom.pet, phantom.ct), network_plans)
+        for phantom in ill_phantoms(FIRST_SEED, subjects)
     ]
     network = GenericUNet(make)
     initialise(network, FIRST_SEED)
@@ -114,4 +98,4 @@ def _train_segmentation(folder: Path, plans: dict[str, Any], steps: int, subject
 
 
 if __name__ == "__main__":
-    main()
+    train_checkpoint(output_folder())
