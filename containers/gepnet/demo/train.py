@@ -5,7 +5,9 @@ Everything comes from seeds. The seeds of the training's phantoms start far from
 
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +18,9 @@ from common.export.demo_patches import PatchSampler
 from common.export.demo_plans_v1 import make_plans, write_plans
 from common.export.demo_subjects import ill_phantoms, in_network_space
 from common.export.demo_training import expect_rare_foreground, freeze_at_zero, seeded, train
+from common.nnunet.plans import Plans
 from common.nnunet.plans_v1 import MIRROR_AXES, read_plans_v1
-from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING
+from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
 from containers.gepnet.network import GEPNet
 
 logger = logging.getLogger(__name__)
@@ -36,33 +39,14 @@ residual blocks of the deepest stage, which then hand their input on."""
 def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS) -> None:
     """Write `plans.pkl` and `fold_0/model_final_checkpoint.model` into `output`."""
     start = time.monotonic()
-    plans = make_plans(
-        ["PET"],
-        [np.concatenate([phantom.pet[phantom.truth > 0] for phantom in ill_phantoms(FIRST_SEED, subjects)])],
-        patch=PATCH,
-        spacing=DEFAULT_SPACING,
-        median_shape=DEFAULT_SHAPE,
-        base_features=32,
-        poolings=5,
-        batch=BATCH,
-        scheme="nonCT",
-    )
+    plans = _make_plans(ill_phantoms(FIRST_SEED, subjects))
     write_plans(plans, output)
-    prepared = read_plans_v1(output)
-    sampler = PatchSampler(
-        [
-            in_network_space(phantom, [phantom.pet], prepared)
-            for phantom in ill_phantoms(FIRST_SEED, subjects)
-        ],
-        PATCH,
-        BATCH,
-    )
     network = seeded(lambda: GEPNet(PATCH), FIRST_SEED)
-    freeze_at_zero(parameter for name, parameter in network.named_parameters() if _is_frozen(name))
+    freeze_at_zero(parameter for name, parameter in network.named_parameters() if is_frozen(name))
     expect_rare_foreground(network.segmentation_layer)
     train(
         network,
-        sampler,
+        _sampler(read_plans_v1(output), ill_phantoms(FIRST_SEED, subjects)),
         steps=steps,
         seed=FIRST_SEED,
         mirror_axes=MIRROR_AXES,
@@ -72,7 +56,27 @@ def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS)
     logger.info("trained in %.0f s", time.monotonic() - start)
 
 
-def _is_frozen(name: str) -> bool:
+def _make_plans(phantoms: Iterator[Phantom]) -> dict[str, Any]:
+    return make_plans(
+        ["PET"],
+        [np.concatenate([phantom.pet[phantom.truth > 0] for phantom in phantoms])],
+        patch=PATCH,
+        spacing=DEFAULT_SPACING,
+        median_shape=DEFAULT_SHAPE,
+        base_features=32,
+        poolings=5,
+        batch=BATCH,
+        scheme="nonCT",
+    )
+
+
+def _sampler(plans: Plans, phantoms: Iterator[Phantom]) -> PatchSampler:
+    subjects = [in_network_space(phantom, [phantom.pet], plans) for phantom in phantoms]
+    return PatchSampler(subjects, PATCH, BATCH)
+
+
+def is_frozen(name: str) -> bool:
+    """Whether the weight of that name stays zero."""
     return any(part in name for part in FROZEN)
 
 

@@ -1,0 +1,54 @@
+"""The committed demo checkpoint, exported and run like any other, on phantoms that it has not seen."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.export.checkpoint_v1 import CHECKPOINT_FILE, read_weights
+from common.grandchallenge.case import Case
+from common.inference.options import Options
+from common.metrics import compare
+from common.model_folder import Model, read_model
+from common.nnunet.plans_v1 import read_plans_v1
+from common.phantom.phantom import DEFAULT_SPACING, make_phantom
+from containers.gepnet import network
+from containers.gepnet.algorithm import segment
+from containers.gepnet.demo.train import FIRST_SEED, PATCH, SUBJECTS, is_frozen
+
+CHECKPOINT = Path(network.__file__).parent / "demo" / "checkpoint"
+UNSEEN = (1000, 1001, 1002)
+MIDDLE = (240, 96, 64)
+"""Without the arms' outer halves, in which no lesions lie: half the tiles, half the time."""
+MOST_BYTES = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = tmp_path_factory.mktemp("demo") / "model"
+    network.export(CHECKPOINT, folder)
+    return read_model(folder, "gepnet")
+
+
+def dice(seed: int, model: Model) -> float:
+    """On a patient without inflamed foci, which look like lesions and are none."""
+    phantom = make_phantom(seed, MIDDLE, lesions=8, inflammations=0)
+    mask = segment(Case({"pet": phantom.pet}, phantom.geometry, "phantom"), model, Options())
+    return compare(phantom.truth != 0, mask != 0, phantom.geometry.voxel_volume_ml).dice
+
+
+def test_demo_finds_the_lesions_of_patients_it_has_not_seen(model: Model) -> None:
+    assert not set(UNSEEN) & set(range(FIRST_SEED, FIRST_SEED + SUBJECTS))
+    assert np.mean([dice(seed, model) for seed in UNSEEN]) >= 0.75
+
+
+def test_checkpoint_is_small_and_as_the_training_writes_it() -> None:
+    files = {path.relative_to(CHECKPOINT).as_posix(): path for path in CHECKPOINT.rglob("*.*")}
+    checkpoint = f"fold_0/{CHECKPOINT_FILE}"
+    assert files.keys() == {"plans.pkl", checkpoint, f"{checkpoint}.pkl"}
+    assert sum(path.stat().st_size for path in files.values()) <= MOST_BYTES
+    plans = read_plans_v1(CHECKPOINT)
+    assert (plans.patch, plans.spacing) == (PATCH, DEFAULT_SPACING)
+    assert not any(
+        tensor.any() for name, tensor in read_weights(files[checkpoint]).items() if is_frozen(name)
+    )
