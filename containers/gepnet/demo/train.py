@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 SUBJECTS = 48
 FIRST_SEED = 3_000_000
-STEPS, BATCH = 1000, 2
-LEARNING_RATE = 1e-3
+STEPS, BATCH = 1600, 2
+LEARNING_RATE = 2e-3
 PATCH = (32, 64, 64)
 TRAINER = "gepnet_trainer_PET"
 FROZEN = ("pos_embed", "_bias", "hyb_encoder.vits.2.0.conv3.conv", "hyb_encoder.convs.2.conv")
