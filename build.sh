@@ -73,6 +73,8 @@ $(fingerprint "$checkpoint" "$ROOT/common" "$ROOT/containers/$name" "$ROOT/docke
     say "The model of $name is up to date"
     return
   fi
+  [[ -z $(checkpoint_of "$name") || $(checkpoint_of "$name") == "$checkpoint" ]] ||
+    say "The model of $(checkpoint_of "$name") is replaced"
   say "Exporting $checkpoint into build/$name/model"
   mkdir -p "$folder"
   rm -rf "$folder/model" "$folder/made_from"

@@ -38,6 +38,7 @@ export_algorithm() {
   image=$(image_of "$name")
   need_built "$name"
   need_uploadable "$image"
+  ! is_demo "$name" || say "The model of $name is the demo's: ./build.sh $name --checkpoint DIR takes yours."
   mkdir -p "$dist"
   docker save "$image" | compress >"$image_file.part"
   (cd "$(model_of "$name")" && tar --create --owner 0 --group 0 --numeric-owner -- *) | compress >"$model_file.part"

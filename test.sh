@@ -57,10 +57,6 @@ verdict() {
   fi
 }
 
-is_demo() {
-  [[ $(head -n 1 "$ROOT/build/$1/made_from") == "$(demo_of "$1")" ]]
-}
-
 dice() {
   logged "$1/log.txt" 'Dice ([0-9.]+) \(mean\)'
 }

@@ -67,6 +67,15 @@ demo_of() {
   echo "$ROOT/containers/$1/demo/checkpoint"
 }
 
+# The checkpoint whose model was exported last; empty where none was.
+checkpoint_of() {
+  head -n 1 "$ROOT/build/$1/made_from" 2>/dev/null || true
+}
+
+is_demo() {
+  [[ $(checkpoint_of "$1") == "$(demo_of "$1")" ]]
+}
+
 # One hash over the content and the paths of files and folders.
 fingerprint() {
   find "$@" -type f -not -name '*.pyc' -print0 | sort --zero-terminated | xargs --null sha256sum | sha256sum
