@@ -5,7 +5,8 @@ Everything comes from seeds. The seeds of the training's phantoms start far from
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,25 @@ from containers.gepnet.network import GEPNet
 
 logger = logging.getLogger(__name__)
 
-SUBJECTS = 48
-FIRST_SEED = 3_000_000
-STEPS, BATCH = 1600, 2
-LEARNING_RATE = 2e-3
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training, on patients of its own."""
+
+    first_seed: int
+    subjects: int
+    steps: int
+    learning_rate: float
+
+    @property
+    def phantoms(self) -> Iterator[Phantom]:
+        """Its patients."""
+        return ill_phantoms(self.first_seed, self.subjects)
+
+
+PHASES = (Phase(3_000_000, 48, 1600, 2e-3), Phase(3_000_048, 96, 600, 1e-3))
+"""The second is on more patients, for by then the first's are known by heart."""
+BATCH = 2
 PATCH = (32, 64, 64)
 TRAINER = "gepnet_trainer_PET"
 FROZEN = ("pos_embed", "_bias", "hyb_encoder.vits.2.0.conv3.conv", "hyb_encoder.convs.2.conv")
@@ -36,23 +52,25 @@ FROZEN = ("pos_embed", "_bias", "hyb_encoder.vits.2.0.conv3.conv", "hyb_encoder.
 residual blocks of the deepest stage, which then hand their input on."""
 
 
-def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS) -> None:
+def train_checkpoint(output: Path, phases: Sequence[Phase] = PHASES) -> None:
     """Write `plans.pkl` and `fold_0/model_final_checkpoint.model` into `output`."""
     start = time.monotonic()
-    plans = _make_plans(ill_phantoms(FIRST_SEED, subjects))
+    plans = _make_plans(phases[0].phantoms)
     write_plans(plans, output)
-    network = seeded(lambda: GEPNet(PATCH), FIRST_SEED)
+    network = seeded(lambda: GEPNet(PATCH), phases[0].first_seed)
     freeze_at_zero(parameter for name, parameter in network.named_parameters() if is_frozen(name))
     expect_rare_foreground(network.segmentation_layer)
-    train(
-        network,
-        _sampler(read_plans_v1(output), ill_phantoms(FIRST_SEED, subjects)),
-        steps=steps,
-        seed=FIRST_SEED,
-        mirror_axes=MIRROR_AXES,
-        learning_rate=LEARNING_RATE,
-    )
-    save_nnunet_v1(network, output / "fold_0" / CHECKPOINT_FILE, plans=plans, trainer=TRAINER, epochs=steps)
+    for phase in phases:
+        train(
+            network,
+            _sampler(read_plans_v1(output), phase.phantoms),
+            steps=phase.steps,
+            seed=phase.first_seed,
+            mirror_axes=MIRROR_AXES,
+            learning_rate=phase.learning_rate,
+        )
+    epochs = sum(phase.steps for phase in phases)
+    save_nnunet_v1(network, output / "fold_0" / CHECKPOINT_FILE, plans=plans, trainer=TRAINER, epochs=epochs)
     logger.info("trained in %.0f s", time.monotonic() - start)
 
 

@@ -50,6 +50,7 @@ def test_training_teaches_what_the_patches_show() -> None:
     assert not network.training
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")
 def test_a_batch_whose_gradient_is_not_finite_teaches_nothing() -> None:
     def broken(rng: np.random.Generator) -> Batch:
         images, truths = bright_boxes(rng)

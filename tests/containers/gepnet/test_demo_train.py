@@ -8,7 +8,7 @@ from containers.gepnet.network import load_network, read_plans
 
 
 def test_training_leaves_a_folder_as_the_originals_does(tmp_path: Path) -> None:
-    train.train_checkpoint(tmp_path, steps=2, subjects=1)
+    train.train_checkpoint(tmp_path, [train.Phase(seed, 1, 1, 1e-3) for seed in (1, 2)])
     plans = read_plans(tmp_path)
     assert [channel.name for channel in plans.channels] == ["PET"]
     network = load_network(plans, tmp_path / "fold_0" / CHECKPOINT_FILE)
