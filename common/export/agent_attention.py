@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Shape = tuple[int, int, int]
+from common.nnunet.resample import Shape
 
 HEADS = 8
 AGENTS_PER_AXIS = 7

@@ -8,9 +8,7 @@ from pathlib import Path
 def output_folder() -> Path:
     """Read `--output` from the command line, and let the training say how far it is."""
     parser = argparse.ArgumentParser(description="Train the demo checkpoint on phantoms.")
-    parser.add_argument(
-        "--output", type=Path, required=True, help="folder to write, as the original's training"
-    )
+    parser.add_argument("--output", type=Path, required=True, help="folder to write")
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     output: Path = parser.parse_args().output
     return output

@@ -38,10 +38,9 @@ def export_network(
     """Export every fold into `folder` as `<name>_fold_<fold>.onnx`, compare it with torch, measure a tile.
 
     `folds` gives the folds' names and networks, set to inference; one is held at a time if it is a
-    generator. `patch` is (z, y, x), or (row, column) for a 2D network. `arrange`
-    gives a network that computes the same with layers that engines run faster: it is written, and compared
-    with the one that it came from. Raises `ModelError` where the
-    logits differ.
+    generator. `patch` is (z, y, x), or (row, column) for a 2D network. `arrange` gives a
+    network that computes the same with layers that engines run faster: it is written, and compared with the
+    one that it came from. Raises `ModelError` where the logits differ.
     """
     tile_shape = (len(channels), *patch)
     exported = tuple(

@@ -19,8 +19,8 @@ MOST_FEATURES = 320
 def load_unet(make: UNet, path: Path) -> nn.Module:
     """Build the network and load one fold's `model_final_checkpoint.model`, set to inference.
 
-    The heads that only deep supervision needs are left out. Raises `ModelError`
-    for a checkpoint that is missing, damaged, holds more than data, or does not fit the plans.
+    The heads that only deep supervision needs are left out. Raises `ModelError` for a checkpoint that is
+    missing, damaged, holds more than data, or does not fit the plans.
     """
     weights = read_weights(path)
     with torch.device("meta"):

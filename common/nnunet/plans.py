@@ -4,7 +4,8 @@
 are a `ValueError`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal
 
@@ -84,6 +85,11 @@ class Plans:
             )
         if not self.channels:
             raise ValueError("found no channels, expected at least one")
+
+    def with_names(self, names: Sequence[str]) -> "Plans":
+        """The same plans with other names for the channels, in their order."""
+        named = zip(self.channels, names, strict=True)
+        return replace(self, channels=tuple(replace(channel, name=name) for channel, name in named))
 
     @property
     def transpose_backward(self) -> tuple[int, int, int]:

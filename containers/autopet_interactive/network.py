@@ -42,9 +42,7 @@ def _with_names(trained: TrainedFolder) -> TrainedFolder:
             f"{trained.path / 'dataset.json'}: found channels {', '.join(trained.image_channels)}, expected "
             f"{', '.join(IMAGE_CHANNELS)}; use a checkpoint that was trained for this algorithm"
         )
-    channels = zip(trained.plans.channels, IMAGE_CHANNELS, strict=True)
-    named = tuple(replace(channel, name=name) for channel, name in channels)
-    return replace(trained, plans=replace(trained.plans, channels=named))
+    return replace(trained, plans=trained.plans.with_names(IMAGE_CHANNELS))
 
 
 def _check(trained: TrainedFolder) -> None:

@@ -8,7 +8,7 @@ import copy
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,8 +28,7 @@ from common.model_folder import Model, new_model_folder, sha256_of_all, write_mo
 from common.nnunet.plans import Plans
 from common.nnunet.plans_v1 import MIRROR_AXES, read_plans_v1
 from common.nnunet.postprocessing_v1 import read_postprocessing
-
-Shape = tuple[int, int, int]
+from common.nnunet.resample import Shape
 
 ALGORITHM = "gepnet"
 IMAGE_CHANNELS = ("PET", "CT")
@@ -83,8 +82,7 @@ def read_plans(folder: Path) -> Plans:
         raise ModelError(
             f"{path}: found patch_size {plans.patch}, expected multiples of {DOWNSAMPLING}; {USE_ITS_PLANS}"
         )
-    channels = zip(plans.channels, IMAGE_CHANNELS, strict=False)
-    return replace(plans, channels=tuple(replace(channel, name=name) for channel, name in channels))
+    return plans.with_names(IMAGE_CHANNELS[: len(plans.channels)])
 
 
 def load_network(plans: Plans, path: Path) -> "GEPNet":
@@ -399,13 +397,8 @@ def _nested(layer: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(conv=layer))
 
 
-def _same_size(
-    in_channels: int, out_channels: int, kernel: int, dilation: int = 1, groups: int = 1, bias: bool = False
-) -> nn.Conv3d:
-    padding = dilation * (kernel - 1) // 2
-    return nn.Conv3d(
-        in_channels, out_channels, kernel, padding=padding, dilation=dilation, groups=groups, bias=bias
-    )
+def _same_size(in_channels: int, out_channels: int, kernel: int) -> nn.Conv3d:
+    return nn.Conv3d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
 
 
 def _halving_depthwise(channels: int) -> nn.Conv3d:

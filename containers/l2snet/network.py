@@ -4,7 +4,7 @@ Source: MedCAI/L2SNet, whose 3D network is nnU-Net v1's and whose 2D network's w
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -78,8 +78,7 @@ def read_plans(folder: Path) -> tuple[Plans, UNet]:
             f"{len(IMAGE_CHANNELS)} ({', '.join(IMAGE_CHANNELS)}) and {CLASSES} (background, lesion); use a "
             "checkpoint that was trained for this algorithm"
         )
-    channels = zip(plans.channels, IMAGE_CHANNELS, strict=True)
-    return replace(plans, channels=tuple(replace(channel, name=name) for channel, name in channels)), make
+    return plans.with_names(IMAGE_CHANNELS), make
 
 
 def _find_localiser(folder: Path) -> Path:

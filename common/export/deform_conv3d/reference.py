@@ -84,8 +84,8 @@ def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
 
 deform_conv3d.register_autograd(_differentiate, setup_context=_remember)
 # In bfloat16 positions would be off by whole voxels.
-for device in ("cpu", "cuda"):
-    deform_conv3d.register_autocast(device, torch.float32)
+deform_conv3d.register_autocast("cpu", torch.float32)
+deform_conv3d.register_autocast("cuda", torch.float32)
 
 
 def _convolve(volume: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, g: Geometry) -> Tensor:

@@ -21,7 +21,6 @@ from common.export.demo_training import expect_rare_foreground, initialise, trai
 from common.export.nnunet_v1 import GenericUNet
 from common.export.shallow_localiser import ShallowLocaliser, whole_state
 from common.nnunet.plans_v1 import MIRROR_AXES
-from common.nnunet.resample import resampled_shape
 from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
 from containers.l2snet.demo.subjects import in_frames
 from containers.l2snet.network import IMAGE_CHANNELS, read_plans
@@ -32,7 +31,6 @@ SUBJECTS = 48
 FIRST_SEED = 2_000_000
 STEPS_2D, BATCH_2D, PATCH_2D = 1200, 4, (1, 160, 192)
 STEPS_3D, BATCH_3D = 3000, 3
-SPACING = DEFAULT_SPACING
 PATCH = (48, 48, 64)
 BASE_FEATURES, POOLINGS = 8, 4
 TRAINER = "nnUNetTrainerV2"
@@ -57,8 +55,8 @@ def _make_plans(phantoms: Iterator[Phantom]) -> dict[str, Any]:
         IMAGE_CHANNELS,
         [np.concatenate(intensities) for intensities in zip(*lesions, strict=True)],
         patch=PATCH,
-        spacing=SPACING,
-        median_shape=resampled_shape(DEFAULT_SHAPE, DEFAULT_SPACING, SPACING),
+        spacing=DEFAULT_SPACING,
+        median_shape=DEFAULT_SHAPE,
         base_features=BASE_FEATURES,
         poolings=POOLINGS,
         batch=BATCH_3D,

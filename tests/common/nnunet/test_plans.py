@@ -13,6 +13,12 @@ def test_backward_undoes_forward():
     assert [PLANS.transpose_forward[axis] for axis in PLANS.transpose_backward] == [0, 1, 2]
 
 
+def test_other_names_leave_the_channels_as_they_are():
+    named = PLANS.with_names(["CT"])
+    assert named.channels == (Channel("CT", "none"),)
+    assert named.with_names(["PET"]) == PLANS
+
+
 @pytest.mark.parametrize(
     "values",
     [

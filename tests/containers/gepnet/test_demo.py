@@ -2,24 +2,18 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from common.export.checkpoint_v1 import CHECKPOINT_FILE, read_weights
-from common.grandchallenge.case import Case
-from common.inference.options import Options
-from common.metrics import compare
 from common.model_folder import Model, read_model
 from common.nnunet.plans_v1 import read_plans_v1
-from common.phantom.phantom import DEFAULT_SPACING, make_phantom
+from common.phantom.phantom import DEFAULT_SPACING
 from containers.gepnet import network
 from containers.gepnet.algorithm import segment
 from containers.gepnet.demo.train import PATCH, PHASES, is_frozen
+from tests.demo_cases import UNSEEN, mean_dice
 
 CHECKPOINT = Path(network.__file__).parent / "demo" / "checkpoint"
-UNSEEN = (1000, 1001, 1002)
-MIDDLE = (240, 96, 64)
-"""Without the arms' outer halves, in which no lesions lie: half the tiles, half the time."""
 MOST_BYTES = 10_000_000
 
 
@@ -30,17 +24,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return read_model(folder, "gepnet")
 
 
-def dice(seed: int, model: Model) -> float:
-    """On a patient without inflamed foci, which look like lesions and are none."""
-    phantom = make_phantom(seed, MIDDLE, lesions=8, inflammations=0)
-    mask = segment(Case({"pet": phantom.pet}, phantom.geometry, "phantom"), model, Options())
-    return compare(phantom.truth != 0, mask != 0, phantom.geometry.voxel_volume_ml).dice
-
-
 def test_demo_finds_the_lesions_of_patients_it_has_not_seen(model: Model) -> None:
     for phase in PHASES:
         assert not set(UNSEEN) & set(range(phase.first_seed, phase.first_seed + phase.subjects))
-    assert np.mean([dice(seed, model) for seed in UNSEEN]) >= 0.75
+    assert mean_dice(segment, model, "pet") >= 0.75
 
 
 def test_checkpoint_is_small_and_as_the_training_writes_it() -> None:

@@ -2,16 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from common.export.checkpoint_v1 import CHECKPOINT_FILE
-from common.grandchallenge.case import Case
-from common.inference.options import Options
-from common.metrics import compare
 from common.model_folder import Model, read_model
 from common.nnunet.plans_v1 import read_plans_v1, read_unet
-from common.phantom.phantom import make_phantom
+from common.phantom.phantom import DEFAULT_SPACING
 from containers.l2snet import network
 from containers.l2snet.algorithm import segment
 from containers.l2snet.demo.train import (
@@ -19,15 +15,12 @@ from containers.l2snet.demo.train import (
     FIRST_SEED,
     PATCH,
     POOLINGS,
-    SPACING,
     STEPS_2D,
     SUBJECTS,
 )
+from tests.demo_cases import UNSEEN, mean_dice
 
 CHECKPOINT = Path(network.__file__).parent / "demo" / "checkpoint"
-UNSEEN = (1000, 1001, 1002)
-MIDDLE = (240, 96, 64)
-"""Without the arms' outer halves, in which no lesions lie: half the slices, half the time."""
 MOST_BYTES = 12_000_000
 
 
@@ -38,17 +31,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return read_model(folder, "l2snet")
 
 
-def dice(seed: int, model: Model) -> float:
-    """On a patient without inflamed foci, which look like lesions and are none."""
-    phantom = make_phantom(seed, MIDDLE, lesions=8, inflammations=0)
-    images = {"ct": phantom.ct, "pet": phantom.pet}
-    mask = segment(Case(images, phantom.geometry, "phantom"), model, Options())
-    return compare(phantom.truth != 0, mask != 0, phantom.geometry.voxel_volume_ml).dice
-
-
 def test_demo_finds_the_lesions_of_patients_it_has_not_seen(model: Model) -> None:
     assert not set(UNSEEN) & set(range(FIRST_SEED, FIRST_SEED + SUBJECTS))
-    assert np.mean([dice(seed, model) for seed in UNSEEN]) >= 0.75
+    assert mean_dice(segment, model, "ct", "pet") >= 0.75
 
 
 def test_checkpoint_is_small_and_as_the_training_writes_it() -> None:
@@ -57,5 +42,5 @@ def test_checkpoint_is_small_and_as_the_training_writes_it() -> None:
     assert files.keys() == {"plans.pkl", localiser, checkpoint, f"{checkpoint}.pkl"}
     assert sum(path.stat().st_size for path in files.values()) <= MOST_BYTES
     plans, make = read_plans_v1(CHECKPOINT), read_unet(CHECKPOINT)
-    assert (plans.patch, plans.spacing) == (PATCH, SPACING)
+    assert (plans.patch, plans.spacing) == (PATCH, DEFAULT_SPACING)
     assert (make.base_features, len(make.strides)) == (BASE_FEATURES, POOLINGS)
