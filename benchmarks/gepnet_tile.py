@@ -16,8 +16,8 @@ from common.export import onnx_file
 from common.export.deform_conv3d import grid_sample
 from common.export.deform_conv3d.gather import gather
 from common.export.demo_training import seeded
-from common.inference.engine import make_engine
-from common.inference.options import EngineName, Precision
+from common.inference.engines import EngineName, Precision
+from common.inference.engines.ladder import make_engine
 from containers.gepnet.network import GEPNet, on_voxel_pairs
 
 TILE = (1, 128, 128, 128)

@@ -8,15 +8,15 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import inf, prod
 from pathlib import Path
 from typing import Any
 
 from common import algorithms
-from common.errors import MachineError, PetctError
-from common.inference.options import ENGINES, PRECISIONS, Options
+from common.errors import InputError, MachineError, PetctError
 from common.memory import available_memory, peak_memory, require_memory
+from common.settings import BY_NAME, Setting, Values, model_settings, require_folds, resolve, shown
 
 logger = logging.getLogger("petct")
 
@@ -74,22 +74,22 @@ def parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", _run, "segment one case as the platform lays it out")
     _algorithm(run)
     _folders(run, input=Path("/input"), output=Path("/output"), model=Path("/opt/ml/model"))
-    run.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (default: the fastest)")
-    run.add_argument("--precision", choices=PRECISIONS, default="float32", help="(default: %(default)s)")
-    run.add_argument(
-        "--time-limit",
-        type=_number(float, 0),
-        metavar="S",
-        help="run fewer folds and mirrorings if that is needed",
-    )
+    _settings(run)
 
     export = _command(commands, "export", _export, "make a model folder from a training checkpoint")
     _algorithm(export)
     export.add_argument("--checkpoint", type=Path, required=True, help="folder as training left it")
     export.add_argument("--model", type=Path, required=True, help="model folder to write")
-    export.add_argument(
-        "--folds", type=lambda text: text.split(","), metavar="0,1", help="folds to use (default: all found)"
-    )
+    _settings(export, folds="folds to export (default: all found)")
+
+    settings = _command(commands, "settings", _change_settings, "show or change a model folder's settings")
+    settings.add_argument("model", type=Path, metavar="MODEL", help="model folder")
+    settings.add_argument("--clear", action="store_true", help="forget the present settings first")
+    _settings(settings)
+
+    engines = _command(commands, "engines", _engines, "show what this machine computes with")
+    engines.add_argument("--model", type=Path, metavar="DIR", help="try the networks of this model folder")
+    _settings(engines, only=("engine", "precision"))
 
     check = _command(commands, "check", _check, "check an output folder as the platform does")
     _algorithm(check)
@@ -116,6 +116,40 @@ def _command(commands: Any, name: str, command: Command, text: str) -> argparse.
 
 def _algorithm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("algorithm", choices=algorithms.names(), metavar="ALGORITHM", help="%(choices)s")
+
+
+def _settings(
+    parser: argparse.ArgumentParser, only: Collection[str] = tuple(BY_NAME), **other_help: str
+) -> None:
+    """Settings as arguments; one that is not given is not there after parsing."""
+    group = parser.add_argument_group(
+        "settings", "They win over PETCT_* variables, which win over the model."
+    )
+    for name in only:
+        setting = BY_NAME[name]
+        usual = f"{setting.help} (default: {shown(name, setting.default)})"
+        group.add_argument(
+            setting.option,
+            type=_parse(setting),
+            default=argparse.SUPPRESS,
+            metavar=setting.metavar,
+            help=other_help.get(name, usual),
+        )
+
+
+def _parse(setting: Setting) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            return setting.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse
+
+
+def _given(arguments: argparse.Namespace) -> Values:
+    """The settings among parsed arguments."""
+    return {name: value for name, value in vars(arguments).items() if name in BY_NAME}
 
 
 def _folders(parser: argparse.ArgumentParser, **defaults: Path) -> None:
@@ -159,15 +193,54 @@ def _run(arguments: argparse.Namespace) -> None:
     from common.run import run
 
     start = time.monotonic()
-    limit: float | None = arguments.time_limit
-    options = Options(arguments.engine, arguments.precision, None if limit is None else start + limit)
-    path = run(arguments.algorithm, arguments.input, arguments.output, arguments.model, options)
+    folders = (arguments.input, arguments.output, arguments.model)
+    path = run(arguments.algorithm, *folders, _given(arguments), start)
     logger.info("done: %.1f s, peak memory %d MiB, %s", time.monotonic() - start, peak_memory() // MIB, path)
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from common.model_folder import write_run
+
+    start, given = time.monotonic(), _given(arguments)
     network = algorithms.module(arguments.algorithm, "network")
-    network.export(arguments.checkpoint, arguments.model, arguments.folds)
+    network.export(arguments.checkpoint, arguments.model, given.get("folds"))
+    write_run(arguments.model, given)
+    logger.info(
+        "exported: %.1f s, peak memory %d MiB, %s",
+        time.monotonic() - start,
+        peak_memory() // MIB,
+        arguments.model,
+    )
+
+
+def _change_settings(arguments: argparse.Namespace) -> None:
+    from common.model_folder import algorithm_of, read_model, write_run
+
+    folder: Path = arguments.model
+    model = read_model(folder, algorithm_of(folder))
+    present = {} if arguments.clear else model_settings(model.run, str(folder / "model.json"))
+    given = _given(arguments)
+    require_folds(given, model.fold_names, InputError)
+    values = present | given
+    if values != model.run:
+        write_run(folder, values)
+    for name, setting in BY_NAME.items():
+        value = shown(name, values[name]) if name in values else "not set"
+        sys.stdout.write(f"{setting.option.removeprefix('--'):12}{value}\n")
+
+
+def _engines(arguments: argparse.Namespace) -> None:
+    from common.inference.engines.report import describe_machine, describe_rungs, describe_trial
+    from common.model_folder import algorithm_of, read_model
+
+    values, _ = resolve({"argument": _given(arguments)})
+    choice = values["engine"], values["precision"]
+    for line in (*describe_machine(), *describe_rungs(*choice)):
+        sys.stdout.write(f"{line}\n")
+    if arguments.model:
+        model = read_model(arguments.model, algorithm_of(arguments.model))
+        for network in model.networks:
+            sys.stdout.write(f"{describe_trial(network.folds[0].path, *choice)}\n")
 
 
 def _check(arguments: argparse.Namespace) -> None:

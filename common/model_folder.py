@@ -6,7 +6,7 @@ The folder is what the platform mounts at `/opt/ml/model`. It holds JSON and ONN
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,8 @@ from common.errors import MachineError, ModelError
 from common.nnunet.plans import Plans
 from common.typed_json import decode
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 T = TypeVar("T")
 
 MODEL_FILE = "model.json"
@@ -28,11 +29,15 @@ EXPORT_AGAIN = "make the folder again with petct export"
 
 @dataclass(frozen=True)
 class Parity:
-    """How far ONNX Runtime's logits are from torch's on random tiles."""
+    """How far an engine's logits are from torch's on random tiles."""
 
     max_difference: float
     spread: float
     """Standard deviation of torch's logits."""
+    relative_rms_difference: float | None = None
+    """Root of the mean squared difference, as a fraction of `spread`; not in folders of format 1."""
+    changed_voxels: float | None = None
+    """Fraction of the voxels that change class though the logits tell the two clearly apart."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class Model:
     """Hash over the checkpoint files that the folder was made from."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The algorithm's own numbers, such as the width of a click."""
+    run: dict[str, Any] = field(default_factory=dict)
+    """What was chosen for every run with this model; see `common.settings`."""
 
     def network(self, name: str) -> Network:
         """The network of that name; `ModelError` if there is none."""
@@ -104,6 +111,11 @@ class Model:
                 f"{MODEL_FILE}: found networks {list(networks)}, expected {name!r}; {EXPORT_AGAIN}"
             )
         return networks[name]
+
+    @property
+    def fold_names(self) -> list[str]:
+        """The folds of the network that has the most; others are trained once for all of them."""
+        return [fold.name for fold in max((n.folds for n in self.networks), key=len, default=())]
 
     def settings_as(self, kind: type[T]) -> T:
         """The settings as a dataclass; `ModelError` naming the first that does not fit."""
@@ -127,8 +139,26 @@ def write_model(folder: Path, model: Model) -> None:
     def relative(path: Path) -> str:
         return path.relative_to(folder).as_posix()
 
-    text = json.dumps(document, default=relative, indent=1, allow_nan=False)
-    (folder / MODEL_FILE).write_text(text + "\n")
+    (folder / MODEL_FILE).write_text(_text(document, relative))
+
+
+def algorithm_of(folder: Path) -> str:
+    """The algorithm that a model folder is for; `ModelError` as `read_model`."""
+    return str(_read_document(folder).get("algorithm"))
+
+
+def write_run(folder: Path, run: Mapping[str, Any]) -> None:
+    """Replace the section `run` of a model folder's `model.json`; all else, hashes included, stays.
+
+    Raises `ModelError` for a folder that holds no model or cannot be written.
+    """
+    document = _read_document(folder) | {"format_version": FORMAT_VERSION, "run": dict(run)}
+    unfinished = folder / f"{STAGING_PREFIX}{MODEL_FILE}"
+    try:
+        unfinished.write_text(_text(document))
+        unfinished.replace(folder / MODEL_FILE)
+    except OSError as error:
+        raise ModelError(f"{folder}: cannot be written ({error.strerror}); check its permissions") from error
 
 
 @contextmanager
@@ -167,8 +197,8 @@ def read_model(folder: Path, algorithm: str) -> Model:
     """
     document = _read_document(folder)
     version = document.pop("format_version", None)
-    if version != FORMAT_VERSION:
-        raise _wrong(folder, f"found format version {version!r}, expected {FORMAT_VERSION}")
+    if version not in READABLE_VERSIONS:
+        raise _wrong(folder, f"found format version {version!r}, expected {FORMAT_VERSION} or earlier")
     if document.get("algorithm") != algorithm:
         raise _wrong(folder, f"found algorithm {document.get('algorithm')!r}, expected {algorithm!r}")
     try:
@@ -206,6 +236,10 @@ def _take_over(staging: Path, folder: Path) -> None:
         path.replace(folder / path.name)
     for interrupted in folder.glob(f"{STAGING_PREFIX}*"):
         shutil.rmtree(interrupted)
+
+
+def _text(document: Mapping[str, Any], convert: Callable[[Path], str] = str) -> str:
+    return json.dumps(document, default=convert, indent=1, allow_nan=False) + "\n"
 
 
 def _read_document(folder: Path) -> dict[str, Any]:

@@ -1,24 +1,66 @@
 """One case from the platform's folders through an algorithm and back."""
 
+import logging
+import os
+import time
 from pathlib import Path
 
 from common import algorithms
+from common.errors import InputError
 from common.grandchallenge.interface import Interface
 from common.grandchallenge.reading import read_case
 from common.grandchallenge.writing import check_writable, write_mask
 from common.inference.options import Options
-from common.model_folder import read_model
+from common.model_folder import Model, read_model
+from common.settings import (
+    Values,
+    as_options,
+    describe,
+    from_document,
+    from_environment,
+    model_settings,
+    require_folds,
+    resolve,
+)
+
+logger = logging.getLogger(__name__)
 
 
-def run(name: str, input_dir: Path, output_dir: Path, model_dir: Path, options: Options) -> Path:
+def run(
+    name: str,
+    input_dir: Path,
+    output_dir: Path,
+    model_dir: Path,
+    arguments: Values | None = None,
+    start: float | None = None,
+) -> Path:
     """Segment the case in `input_dir` and return the mask's path under `output_dir`.
 
-    Raises a `PetctError` for everything the user can mend, wherever possible before the long work.
+    `arguments` are the settings of the command line; the time limit counts from `start`, on
+    `time.monotonic`'s clock, or from now. Raises a `PetctError` for everything the user can mend, wherever
+    possible before the long work.
     """
+    start = time.monotonic() if start is None else start
     interface = Interface.load(algorithms.interface_path(name))
     destination = output_dir / interface.outputs[0].relative_path
     check_writable(destination)
     model = read_model(model_dir, name)
+    options = _options(arguments or {}, model, interface, start)
     case = read_case(input_dir, interface)
     mask = algorithms.module(name, "algorithm").segment(case, model, options)
     return write_mask(mask, case.geometry, destination, case.stem)
+
+
+def _options(arguments: Values, model: Model, interface: Interface, start: float) -> Options:
+    """The settings of all places, named in one line of the log."""
+    values, origins = resolve(
+        {
+            "argument": arguments,
+            "environment": from_environment(os.environ),
+            "model.json": model_settings(model.run, "model.json"),
+            "interface.json": from_document(interface.run, "run"),
+        }
+    )
+    require_folds(values, model.fold_names, InputError)
+    logger.info("%s", describe(values, origins))
+    return as_options(values, start)

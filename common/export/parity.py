@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from common.errors import MachineError, ModelError
-from common.inference.engine import make_engine
+from common.inference.engines.ladder import make_engine
 from common.model_folder import Parity
 
 TOLERANCE = 1e-3

@@ -2,9 +2,9 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from common.typed_json import decode
 
@@ -49,6 +49,8 @@ class Interface:
     title: str
     inputs: tuple[Socket, ...]
     outputs: tuple[Socket, ...]
+    run: dict[str, Any] = field(default_factory=dict)
+    """The settings of a run that nobody chose otherwise; see `common.settings`."""
 
     def __post_init__(self) -> None:
         slugs = [socket.slug for socket in (*self.inputs, *self.outputs)]

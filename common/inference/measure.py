@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import MachineError
-from common.inference.engine import fastest_cpu_engine, make_engine
+from common.inference.engines.ladder import make_cpu_engine
 from common.memory import peak_memory, present_memory
 
 
@@ -34,7 +34,7 @@ def tile_memory(path: Path, tile_shape: Sequence[int]) -> int:
 def run_once(path: Path, tile_shape: Sequence[int]) -> int:
     """Bytes by which this process's memory peaks above its present size while it loads and runs."""
     before = present_memory()
-    make_engine(path, engine=fastest_cpu_engine()).run(np.ones((1, *tile_shape), np.float32))
+    make_cpu_engine(path).run(np.ones((1, *tile_shape), np.float32))
     return peak_memory() - before
 
 

@@ -1,20 +1,24 @@
 """What the user may choose about a run."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-EngineName = Literal["auto", "cpu", "openvino", "cuda"]
-Precision = Literal["float32", "bfloat16"]
+from common.inference.engines import EngineName, Precision
 
-ENGINES: tuple[EngineName, ...] = get_args(EngineName)
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+STEP = 0.5
+"""nnU-Net's distance between neighbouring tiles, as a fraction of the tile."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Engine, precision, and the time that prediction may take."""
+    """Engine, precision, the passes to average, and the time that prediction may take."""
 
     engine: EngineName = "auto"
     precision: Precision = "float32"
     deadline: float | None = None
     """When the mask must be there, on `time.monotonic`'s clock; `None`: no limit."""
+    mirroring: bool = True
+    """Run every tile mirrored, too, along the axes that the training allows."""
+    folds: tuple[str, ...] | None = None
+    """Names of the folds to average; `None`: all that the model has."""
+    step: float = STEP
+    """Distance between neighbouring tiles, as a fraction of the tile, above 0 and at most 1."""

@@ -9,17 +9,20 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from common.inference.engine import Engine, make_engine
+from common.inference.engines.contract import Engine
+from common.inference.engines.ladder import Ladder
 from common.inference.options import Options
 from common.inference.passes import Mirroring, Passes, within_time
 from common.inference.progress import Progress
-from common.model_folder import Network
+from common.model_folder import Fold, Network
 from common.nnunet.resample import Shape
 from common.nnunet.tiles import TileGrid
 from common.nnunet.volume import Volume
@@ -43,28 +46,34 @@ def predict(
     Raises `MachineError` when the time does not suffice, before the work starts, and `ModelError` for a
     network outside nnU-Net's recipe or a file that does not fit it.
     """
-    grid = TileGrid(volume.shape, network.nnunet_plans.patch)
+    grid = TileGrid(volume.shape, network.nnunet_plans.patch, options.step)
+    folds = chosen_folds(network, options)
+    axes = network.mirror_axes if options.mirroring else ()
+    passes = Passes.of(len(folds), axes)
     total = np.zeros(grid.padded_shape, np.float32)
-    weights = grid.weights()
-    passes = Passes.of(len(network.folds), network.mirror_axes)
-    for number, fold in enumerate(network.folds):
+    ladder = Ladder(options.engine, options.precision)
+    work = _Work(volume, grid, FOREGROUND[foreground], total)
+    for number, fold in enumerate(folds):
         if number == passes.folds:
             break
         start = time.monotonic()
-        engine = make_engine(fold.path, engine=options.engine, precision=options.precision)
-        if number == 0:
-            logger.info("%s", engine.info)
-            if options.deadline is not None:
-                per_engine = time.monotonic() - start
-                passes = _passes_before(options.deadline, per_engine, engine, volume, grid, network)
-        with Progress(len(grid) * len(passes.mirrorings), f"tiles of fold {fold.name}") as progress:
-            for place, tile in _read_ahead(volume, grid):
-                summed = _mirrored(engine, tile, passes.mirrorings, FOREGROUND[foreground], progress)
-                # Slice by slice, so that the products stay in the processor's cache.
-                for sum_, part, weight in zip(total[grid.window(place)], summed, weights, strict=True):
-                    sum_ += part * weight
-        del engine
+        engine = ladder.load(fold.path)
+        first: dict[Shape, Tile] = {}
+        if number == 0 and options.deadline is not None:
+            per_engine = time.monotonic() - start
+            first, per_tile = work.time_tiles(engine)
+            left = (options.deadline - time.monotonic()) * (1 - TIME_RESERVE)
+            passes = within_time(len(folds), axes, per_tile * len(grid), left, per_engine)
+        work.add_fold(engine, fold.name, passes.mirrorings, first)
+        del engine  # before the next is loaded: two may be more than the memory holds
     return grid.normalise(total, len(passes))
+
+
+def chosen_folds(network: Network, options: Options) -> tuple[Fold, ...]:
+    """The folds to average, in the model's order."""
+    if options.folds is None:
+        return network.folds
+    return tuple(fold for fold in network.folds if fold.name in options.folds)
 
 
 def _difference(logits: Tile) -> Tile:
@@ -78,26 +87,61 @@ def _softmax(logits: Tile) -> Tile:
 FOREGROUND: dict[Foreground, Callable[[Tile], Tile]] = {"logit": _difference, "probability": _softmax}
 
 
-def _mirrored(
-    engine: Engine,
-    tile: Tile,
-    mirrorings: tuple[Mirroring, ...],
-    foreground: Callable[[Tile], Tile],
-    progress: Progress,
-) -> Tile:
-    """The sum over mirrorings of one tile's foreground (z, y, x), each flipped back."""
-    predictions = (_flipped(engine, tile, axes, foreground) for axes in mirrorings)
-    total = next(predictions)
-    progress.step()
-    for prediction in predictions:
-        total += prediction
+@dataclass(frozen=True)
+class _Work:
+    """What all folds have in common."""
+
+    volume: Volume
+    grid: TileGrid
+    foreground: Callable[[Tile], Tile]
+    total: NDArray[np.float32]
+    """The weighted sum over tiles, on the padded volume."""
+
+    def add_fold(
+        self, engine: Engine, name: str, mirrorings: tuple[Mirroring, ...], first: dict[Shape, Tile]
+    ) -> None:
+        """Add all tiles of one fold; `first` holds what is known of the unflipped ones."""
+        weights = self.grid.weights()
+        with Progress(len(self.grid) * len(mirrorings), f"tiles of fold {name}") as progress:
+            for place, tile in _read_ahead(self.volume, self.grid):
+                summed = self._mirrored(engine, tile, mirrorings, first.pop(place, None), progress)
+                # Slice by slice, so that the products stay in the processor's cache.
+                for sum_, part, weight in zip(
+                    self.total[self.grid.window(place)], summed, weights, strict=True
+                ):
+                    sum_ += part * weight
+
+    def time_tiles(self, engine: Engine) -> tuple[dict[Shape, Tile], float]:
+        """The first two tiles' foregrounds, unflipped, and the seconds that the second took.
+
+        On the first, engines lay out their memory, or fail. A single tile is run twice.
+        """
+        tiles = list(islice(_read_ahead(self.volume, self.grid), 2))
+        known = {}
+        for place, tile in (tiles[0], tiles[-1]):
+            start = time.monotonic()
+            known[place] = self._flipped(engine, tile, ())
+        return known, time.monotonic() - start
+
+    def _mirrored(
+        self,
+        engine: Engine,
+        tile: Tile,
+        mirrorings: tuple[Mirroring, ...],
+        unflipped: Tile | None,
+        progress: Progress,
+    ) -> Tile:
+        """The sum over mirrorings of one tile's foreground (z, y, x), each flipped back."""
+        total = self._flipped(engine, tile, ()) if unflipped is None else unflipped
         progress.step()
-    return total
+        for axes in mirrorings[1:]:
+            total += self._flipped(engine, tile, axes)
+            progress.step()
+        return total
 
-
-def _flipped(engine: Engine, tile: Tile, axes: Mirroring, foreground: Callable[[Tile], Tile]) -> Tile:
-    flipped = np.ascontiguousarray(np.flip(tile, tuple(axis + 1 for axis in axes)))
-    return np.flip(foreground(engine.run(flipped[None])[0]), axes)
+    def _flipped(self, engine: Engine, tile: Tile, axes: Mirroring) -> Tile:
+        flipped = np.ascontiguousarray(np.flip(tile, tuple(axis + 1 for axis in axes)))
+        return np.flip(self.foreground(engine.run(flipped[None])[0]), axes)
 
 
 def _read_ahead(volume: Volume, grid: TileGrid) -> Iterator[tuple[Shape, Tile]]:
@@ -114,17 +158,3 @@ def _read_ahead(volume: Volume, grid: TileGrid) -> Iterator[tuple[Shape, Tile]]:
             present, upcoming = upcoming, reader.submit(read, start)
             yield present.result()
         yield upcoming.result()
-
-
-def _passes_before(
-    deadline: float, per_engine: float, engine: Engine, volume: Volume, grid: TileGrid, network: Network
-) -> Passes:
-    """What fits into the time that is left, judged by one tile; the run before it warms the engine up."""
-    _, tile = next(_read_ahead(volume, grid))
-    engine.run(tile[None])
-    start = time.monotonic()
-    engine.run(tile[None])
-    now = time.monotonic()
-    left = (deadline - now) * (1 - TIME_RESERVE)
-    per_pass = (now - start) * len(grid)
-    return within_time(len(network.folds), network.mirror_axes, per_pass, left, per_engine)

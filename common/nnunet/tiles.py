@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 from common.nnunet.resample import Shape
 
 STEP = 0.5
-"""Distance between neighbouring tiles, as a fraction of the tile."""
+"""nnU-Net's distance between neighbouring tiles, as a fraction of the tile."""
 GAUSSIAN_WIDTH = 1 / 8
 """Standard deviation of a tile's weights, as a fraction of the tile."""
 
@@ -28,6 +28,8 @@ class TileGrid:
     shape: Shape
     """The volume's voxels."""
     patch: Shape
+    step: float = STEP
+    """Distance between neighbouring tiles, as a fraction of the tile."""
 
     @property
     def padded_shape(self) -> Shape:
@@ -44,7 +46,8 @@ class TileGrid:
     @property
     def starts(self) -> list[list[int]]:
         """First voxels of the tiles along each axis of the padded volume."""
-        return [tile_starts(size, tile) for size, tile in zip(self.padded_shape, self.patch, strict=True)]
+        sizes = zip(self.padded_shape, self.patch, strict=True)
+        return [tile_starts(size, tile, self.step) for size, tile in sizes]
 
     def __len__(self) -> int:
         return int(np.prod([len(starts) for starts in self.starts]))
@@ -82,9 +85,9 @@ class TileGrid:
         return total[inside]
 
 
-def tile_starts(size: int, tile: int) -> list[int]:
-    """First voxels of tiles along one axis: as few as a step of half a tile allows, evenly spread."""
-    steps = ceil((size - tile) / (tile * STEP))
+def tile_starts(size: int, tile: int, step: float = STEP) -> list[int]:
+    """First voxels of tiles along one axis: as few as the step allows, evenly spread."""
+    steps = ceil((size - tile) / (tile * step))
     return [round((size - tile) / steps * i) for i in range(steps + 1)] if steps else [0]
 
 

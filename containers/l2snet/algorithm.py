@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.grandchallenge.case import Case
-from common.inference.engine import make_engine
+from common.inference.engines.ladder import make_engine
 from common.inference.options import Options
 from common.inference.predict import predict
 from common.memory import require_memory

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from common.inference.engine import Engine
+from common.inference.engines.contract import Engine
 from common.inference.passes import within_time
 from common.inference.progress import Progress
 from common.nnunet.resample import spline_matrix

@@ -4,6 +4,7 @@ import os
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from common.model_folder import (
     read_model,
     sha256_of,
     write_model,
+    write_run,
 )
 from common.nnunet.plans import Channel, Plans, Resampling, Statistics
 
@@ -146,7 +148,7 @@ def test_a_missing_model_json_is_named(tmp_path: Path) -> None:
         ("\0\xff", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("[]", "found a list, expected a JSON object"),
-        ("{}", "found format version None, expected 1"),
+        ("{}", "found format version None, expected 2"),
     ],
 )
 def test_a_model_json_that_is_no_model_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -161,8 +163,8 @@ def test_an_unreadable_model_json_is_refused(tmp_path: Path) -> None:
 
 def test_another_format_version_is_refused(tmp_path: Path) -> None:
     write(tmp_path)
-    edit(tmp_path, lambda document: document.update(format_version=2))
-    assert "found format version 2, expected 1" in refusal(tmp_path)
+    edit(tmp_path, lambda document: document.update(format_version=3))
+    assert "found format version 3, expected 2" in refusal(tmp_path)
 
 
 def test_another_algorithm_is_refused(tmp_path: Path) -> None:
@@ -263,3 +265,31 @@ def test_a_pickle_anywhere_in_the_folder_is_refused(tmp_path: Path, name: str) -
 
 def test_a_model_error_exits_with_3() -> None:
     assert ModelError.exit_code == 3
+
+
+def test_a_folder_of_the_first_format_is_read(tmp_path: Path) -> None:
+    model = write(tmp_path)
+
+    def age(document: Any) -> None:
+        document["format_version"] = 1
+        del document["run"]
+        for fold in document["networks"][0]["folds"]:
+            del fold["parity"]["relative_rms_difference"], fold["parity"]["changed_voxels"]
+
+    edit(tmp_path, age)
+    assert read_model(tmp_path, "demo") == model
+
+
+def test_settings_are_written_without_touching_anything_else(tmp_path: Path) -> None:
+    before = write(tmp_path)
+    write_run(tmp_path, {"time_limit": 600.0, "folds": ["1"]})
+    after = read_model(tmp_path, "demo")
+    assert after.run == {"time_limit": 600.0, "folds": ["1"]}
+    assert replace(after, run={}) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0.onnx", "fold_1.onnx", "model.json"]
+
+
+def test_folds_are_those_of_the_network_that_has_most(tmp_path: Path) -> None:
+    model = write(tmp_path)
+    alone = replace(model.networks[0], name="localisation", folds=model.networks[0].folds[:1])
+    assert replace(model, networks=(alone, *model.networks)).fold_names == ["0", "1"]

@@ -7,7 +7,6 @@ import pytest
 from common import algorithms
 from common.grandchallenge.check import check_output
 from common.grandchallenge.interface import Interface
-from common.inference.options import Options
 from common.run import run
 from tests.docker.conftest import ROOT
 
@@ -22,5 +21,5 @@ def test_mask_is_the_one_of_a_run_outside_the_container(engine, algorithm, versi
     command = [ROOT / "docker/as_platform.sh", f"{algorithm}:{version}", case, model, tmp_path / "output"]
     subprocess.run(command, check=True)
     found = check_output(case, tmp_path / "output", Interface.load(algorithms.interface_path(algorithm)))
-    expected = run(algorithm, case, tmp_path / "outside", model, Options())
+    expected = run(algorithm, case, tmp_path / "outside", model)
     assert found.read_bytes() == expected.read_bytes()

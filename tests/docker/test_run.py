@@ -8,7 +8,6 @@ import SimpleITK
 from common import algorithms
 from common.grandchallenge.check import check_output
 from common.grandchallenge.interface import Interface
-from common.inference.options import Options
 from common.run import run
 from tests.docker.conftest import ALGORITHM
 
@@ -25,7 +24,7 @@ def last_line(process):
 def test_mask_is_the_one_of_a_run_outside_the_container(run_as_platform, case, golden_model, tmp_path):
     ended = run_as_platform(case)
     assert ended.returncode == 0, ended.stderr
-    expected = run(ALGORITHM, case, tmp_path / "outside", golden_model, Options())
+    expected = run(ALGORITHM, case, tmp_path / "outside", golden_model)
     found = tmp_path / expected.relative_to(tmp_path / "outside")
     assert found.read_bytes() == expected.read_bytes()
 

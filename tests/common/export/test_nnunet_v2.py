@@ -12,7 +12,7 @@ from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 from common.errors import ModelError
 from common.export import nnunet_v2
 from common.export.nnunet_v2 import export_trained_folder, read_trained_folder
-from common.inference.engine import make_engine
+from common.inference.engines.ladder import make_engine
 from common.model_folder import read_model
 from tests.golden_cases import (
     autopet_checkpoint,

@@ -10,7 +10,7 @@ from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 from common.errors import MachineError, ModelError
 from common.export import onnx_file
 from common.export.onnx_file import write_onnx
-from common.inference.engine import make_engine
+from common.inference.engines.ladder import make_engine
 
 TILE = (2, 8, 12, 16)
 

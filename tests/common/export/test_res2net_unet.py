@@ -7,8 +7,8 @@ import torch
 
 from common.errors import ModelError
 from common.export.res2net_unet import load_localiser
-from common.inference.engine import EngineInfo
-from containers.l2snet.localisation import localise
+from common.inference.engines.contract import EngineInfo
+from containers.l2snet.localisation import CHANNELS, TILE, localise
 from tests import golden_data
 from tests.golden import synth
 
@@ -29,6 +29,7 @@ class TorchEngine:
     """The network in PyTorch, as an engine."""
 
     info = EngineInfo("torch", "cpu", "float32", torch.__version__)
+    tile_shape = (1, CHANNELS, *TILE)
 
     def __init__(self, network: torch.nn.Module) -> None:
         self.network = network

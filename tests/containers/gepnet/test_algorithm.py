@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from common.errors import InputError
 from common.grandchallenge.case import Case
-from common.inference.engine import make_engine
+from common.inference.engines.ladder import make_engine
 from common.inference.options import Options
 from common.model_folder import Model, read_model
 from common.phantom.phantom import Phantom, make_phantom

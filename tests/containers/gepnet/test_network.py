@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from common.export.deform_conv3d import grid_sample
 from common.export.onnx_file import write_onnx
 from common.export.weights import load_weights
-from common.inference.engine import make_engine
-from common.inference.options import EngineName
+from common.inference.engines import EngineName
+from common.inference.engines.ladder import make_engine
 from containers.gepnet.network import GEPNet, on_voxel_pairs
 from tests.golden import synth
 from tests.golden_data import GOLDEN, document, weights

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 from common.errors import MachineError
 from common.grandchallenge.case import Case
 from common.grandchallenge.geometry import Geometry
-from common.inference.engine import make_engine
+from common.inference.engines.ladder import make_engine
 from common.inference.options import Options
 from common.model_folder import Model, read_model
 from containers.l2snet.algorithm import segment

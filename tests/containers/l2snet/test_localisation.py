@@ -5,8 +5,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from common.inference.engine import EngineInfo
-from containers.l2snet.localisation import localise
+from common.inference.engines.contract import EngineInfo
+from containers.l2snet.localisation import CHANNELS, TILE, localise
 from tests import golden_data
 from tests.golden import synth
 
@@ -17,6 +17,7 @@ class Pretended:
     """An engine that computes logits with a function, and keeps the tiles."""
 
     info = EngineInfo("pretended", "none", "float32", "0")
+    tile_shape = (1, CHANNELS, *TILE)
 
     def __init__(self, foreground: Callable[[Tiles], Tiles]) -> None:
         self.foreground = foreground

@@ -7,8 +7,8 @@ import pytest
 from common.export.deform_conv3d.gather import gather
 from common.export.deform_conv3d.grid_sample import OPSET, grid_sample
 from common.export.deform_conv3d.lowering import Lowering, lower
-from common.inference.engine import make_engine
-from common.inference.options import EngineName
+from common.inference.engines import EngineName
+from common.inference.engines.ladder import make_engine
 from tests.common.export.deform_conv3d.cases import by_torch, canonical_model, random_call
 
 

@@ -1,0 +1,71 @@
+"""What this machine has to compute with: its processor and its GPUs."""
+
+import os
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+INSTRUCTION_SETS = (
+    *("sse4_2", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_bf16", "amx_int8", "amx_fp16"),  # Intel's tile registers
+    *("asimd", "sve", "bf16"),  # Arm
+)
+"""Those of the kernel's names that decide how fast networks run."""
+BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""With one of these, bfloat16 has instructions; without, it is emulated, slower than float32."""
+DRIVER = Path("/proc/driver/nvidia")
+
+
+def cpu_name() -> str:
+    """The processor's model name, with the number of cores this process may use."""
+    model = _cpu_field("model name") or platform.machine()
+    return f"{model} ({len(os.sched_getaffinity(0))} cores)"
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """Those of `INSTRUCTION_SETS` that the processor has."""
+    flags = set((_cpu_field("flags") or _cpu_field("Features")).split())
+    return tuple(name for name in INSTRUCTION_SETS if name in flags)
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16."""
+    return not BFLOAT16.isdisjoint(instruction_sets())
+
+
+def gpus() -> tuple[str, ...]:
+    """Model names of the NVIDIA GPUs that the driver shows to this process."""
+    if not Path("/dev/nvidiactl").exists():
+        return ()
+    files = sorted(DRIVER.glob("gpus/*/information"))
+    lines = (line for file in files for line in file.read_text().splitlines())
+    return tuple(line.partition(":")[2].strip() for line in lines if line.startswith("Model"))
+
+
+def gpu_driver() -> str | None:
+    """The NVIDIA driver's own line about its version, `None` where there is no driver."""
+    path = DRIVER / "version"
+    return path.read_text().splitlines()[0].strip() if path.exists() else None
+
+
+def package_version(name: str) -> str | None:
+    """The version of an installed package, `None` where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu_field(name: str) -> str:
+    return _cpu_fields().get(name, "")
+
+
+@cache
+def _cpu_fields() -> dict[str, str]:
+    """What the kernel says of the first core."""
+    fields: dict[str, str] = {}
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    return fields

@@ -1,0 +1,41 @@
+"""ONNX Runtime's CUDA provider."""
+
+from pathlib import Path
+
+from common.inference.engines import Precision
+from common.inference.engines.contract import Device, Engine, EngineInfo, EngineMissingError
+from common.inference.engines.machine import gpus, package_version
+
+NAME = "cuda"
+PACKAGES = ("onnxruntime-gpu",)
+DEVICE: Device = "gpu"
+PRECISIONS: tuple[Precision, ...] = ("float32",)
+PROVIDER = "CUDAExecutionProvider"
+
+
+def missing(precision: Precision) -> str | None:
+    """Why there is no GPU to compute on."""
+    if not gpus():
+        return "no NVIDIA GPU is visible; run the container with --gpus all"
+    if not package_version(PACKAGES[0]):
+        return f"ONNX Runtime's GPU build is not installed; pip install {PACKAGES[0]}"
+    return None
+
+
+def load(path: Path, precision: Precision) -> Engine:
+    """The ONNX file in a session.
+
+    Raises `EngineMissingError` where the provider finds no GPU that it can use, else as `open_session` does.
+    """
+    from common.inference.engines.onnxruntime_session import SessionEngine, open_session
+
+    # Left alone, the GPU multiplies in TensorFloat-32, with 10 bits of mantissa instead of float32's 23.
+    session = open_session(path, NAME, PROVIDER, {"use_tf32": "0"})
+    if PROVIDER not in session.get_providers():
+        raise EngineMissingError(
+            "ONNX Runtime finds no GPU that it can use; run the container with --gpus all, or choose "
+            "another --engine"
+        )
+    return SessionEngine(
+        session, EngineInfo(NAME, gpus()[0], precision, package_version(PACKAGES[0]) or "unknown")
+    )

@@ -1,0 +1,349 @@
+import itertools
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+from common.errors import MachineError, ModelError
+from common.inference.engines import EngineName, Precision, ladder, machine
+from common.inference.engines.contract import Carrier, Device, Engine, EngineInfo
+from common.inference.engines.ladder import Ladder, carrier, make_cpu_engine, make_engine, rungs
+from tests.common.inference.helpers import save_condensing, save_widening
+
+ON_CPU: tuple[EngineName, ...] = ("cpu", "openvino")
+TILE = np.ones((1, 1, 8, 8, 8), np.float32)
+
+WITHIN_64_MIB = """
+import re, resource, sys
+from pathlib import Path
+import numpy as np
+from common.errors import PetctError
+from common.inference.engines.ladder import make_engine
+
+def limit():
+    held = 1024 * int(re.search(r"VmData:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+    limit = held + 64 * 2**20
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+path, small, name, when = sys.argv[1:]
+warm = make_engine(Path(small), engine=name)
+warm.run(np.ones(warm.tile_shape, np.float32))
+try:
+    if when == "load":
+        limit()
+    engine = make_engine(Path(path), engine=name)
+    tile = np.ones(engine.tile_shape, np.float32)
+    first = engine.run(tile)
+    if when == "run":
+        limit()
+    engine.run(tile)
+except PetctError as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+
+ON_A_LOWER_CPU = """
+import logging, sys
+from pathlib import Path
+import numpy as np
+from common.inference.engines.ladder import make_engine
+
+logging.basicConfig(level=logging.INFO)
+engine = make_engine(Path(sys.argv[1]), precision=sys.argv[2])
+tile = np.random.default_rng(0).standard_normal(engine.tile_shape, np.float32)
+np.save(sys.argv[3], engine.run(tile))
+print(engine.info.name, engine.info.precision)
+"""
+
+
+class Pretended:
+    """A carrier that is missing, fails while it loads, fails at its n-th tile, or works."""
+
+    PACKAGES: tuple[str, ...] = ()
+    DEVICE: Device = "cpu"
+    PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
+
+    def __init__(
+        self, *, lacks: str | None = None, load: Exception | None = None, fails_at: int | None = None
+    ) -> None:
+        self.lacks, self.failure, self.fails_at = lacks, load, fails_at
+        self.loads = 0
+        self.alive = 0
+
+    def missing(self, precision: Precision) -> str | None:
+        return self.lacks
+
+    def load(self, path: Path, precision: Precision) -> Engine:
+        self.loads += 1
+        if self.failure:
+            raise self.failure
+        return PretendedEngine(self, precision)
+
+
+class PretendedEngine:
+    tile_shape = TILE.shape
+
+    def __init__(self, carrier: Pretended, precision: Precision) -> None:
+        self.info = EngineInfo("pretended", "none", precision, "0")
+        self.carrier = carrier
+        self.runs = 0
+        carrier.alive += 1
+
+    def __del__(self) -> None:
+        self.carrier.alive -= 1
+
+    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.runs += 1
+        if self.runs == self.carrier.fails_at:
+            raise MachineError("memory ran out")
+        return tiles
+
+
+Pretend = Callable[..., None]
+Logged = Callable[[int], list[str]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return save_widening(tmp_path / "network.onnx", 2, 8)
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
+    """Put other carriers in the place of those that there are."""
+
+    def pretend(**carriers: Pretended) -> None:
+        everywhere: dict[str, Carrier] = {name: Pretended(lacks="not there") for name in ladder.MODULES}
+        everywhere |= carriers
+        monkeypatch.setattr(ladder, "carrier", everywhere.__getitem__)
+
+    return pretend
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Logged:
+    """What was logged at a level."""
+    caplog.set_level(logging.INFO)
+    return lambda level: [record.getMessage() for record in caplog.records if record.levelno == level]
+
+
+@pytest.mark.parametrize("engine", ON_CPU)
+def test_engine_says_what_it_is(path: Path, engine: EngineName) -> None:
+    made = make_engine(path, engine=engine)
+    assert (made.info.name, made.info.precision) == (engine, "float32")
+    assert made.tile_shape == TILE.shape
+    assert made.run(TILE).shape == (1, 2, 8, 8, 8)
+
+
+@pytest.mark.parametrize("engine", ON_CPU)
+def test_logits_are_not_overwritten_by_the_next_tile(path: Path, engine: EngineName) -> None:
+    made = make_engine(path, engine=engine)
+    logits = made.run(TILE)
+    made.run(2 * TILE)
+    np.testing.assert_array_equal(logits, np.ones((1, 2, 8, 8, 8)))
+
+
+def test_auto_takes_openvino_on_a_cpu_of_any_vendor(path: Path) -> None:
+    assert make_cpu_engine(path).info.name == "openvino"
+
+
+def test_openvino_needs_no_temporary_directory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    assert make_engine(path, engine="openvino").info.name == "openvino"
+
+
+def test_precision_reaches_openvino(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(carrier("openvino").HINTS, "float32", "nonsense")  # type: ignore[attr-defined]
+    with pytest.raises(MachineError, match=r"openvino fails to load .*network.onnx"):
+        make_engine(path, engine="openvino")
+
+
+def run_within_64_mib(small: Path, engine: EngineName, when: str) -> subprocess.CompletedProcess[str]:
+    """Load and run a large network in a process whose memory ends when it loads or runs."""
+    save = save_condensing if when == "load" else save_widening
+    large = save(small.parent / "large.onnx", 32 if when == "load" else 128, 100)
+    command = [sys.executable, "-c", WITHIN_64_MIB, str(large), str(small), engine, when]
+    return subprocess.run(command, timeout=60, check=False, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("engine", "when"), [*itertools.product(ON_CPU, ["load", "run"]), ("auto", "load")])
+def test_memory_that_runs_out_is_the_machines_fault(path: Path, engine: EngineName, when: str) -> None:
+    ended = run_within_64_mib(path, engine, when)
+    assert ended.returncode == MachineError.exit_code, ended.stderr
+    assert len(ended.stdout.splitlines()) == 1
+
+
+def test_memory_that_an_engine_gives_back_serves_the_next_one(path: Path) -> None:
+    ended = run_within_64_mib(path, "auto", "run")
+    assert ended.returncode == 0, ended.stderr
+    assert "failed on a tile of shape (1, 1, 100, 100, 100)" in ended.stderr
+    assert "going on with engine cpu in float32" in ended.stderr
+
+
+def unknown_operator(model: onnx.ModelProto) -> None:
+    model.graph.node[0].op_type = "Nonsense"
+
+
+def absent_weight(model: onnx.ModelProto) -> None:
+    model.graph.node[0].input[1] = "absent"
+
+
+def later_format(model: onnx.ModelProto) -> None:
+    model.ir_version = 99
+
+
+@pytest.mark.parametrize(
+    ("engine", "damage"),
+    [
+        *itertools.product([*ON_CPU, "auto"], [unknown_operator, absent_weight]),
+        ("cpu", later_format),  # OpenVINO reads what it knows of later formats
+    ],
+)
+def test_network_that_cannot_be_loaded_is_the_models_fault(path: Path, engine: EngineName, damage) -> None:
+    model = onnx.load(path)
+    damage(model)
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=r"network.onnx: \w+ cannot load this network") as caught:
+        make_engine(path, engine=engine)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("engine", [*ON_CPU, "auto"])
+@pytest.mark.parametrize("content", [None, b"", b"no network"])
+def test_file_that_is_no_network_is_the_models_fault(
+    path: Path, content: bytes | None, engine: EngineName
+) -> None:
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"network.onnx: \w+ cannot load this network"):
+        make_engine(path, engine=engine)
+
+
+@pytest.mark.parametrize("engine", [*ON_CPU, "auto"])
+def test_tile_of_another_shape_is_the_models_fault(path: Path, engine: EngineName) -> None:
+    with pytest.raises(
+        ModelError, match=r"network.onnx: takes tiles of shape \[1, 1, 8, 8, 8\], found \[1, 1, 9, 8, 8\]"
+    ):
+        make_engine(path, engine=engine).run(np.ones((1, 1, 9, 8, 8), np.float32))
+
+
+def test_auto_tries_the_gpu_first_and_the_coarser_precision_before_the_finer() -> None:
+    assert [*map(str, rungs("auto", "bfloat16"))] == [
+        "engine cuda in float32",
+        "engine openvino in bfloat16",
+        "engine openvino in float32",
+        "engine cpu in float32",
+    ]
+
+
+def test_bfloat16_is_refused_for_a_carrier_that_never_has_it(path: Path) -> None:
+    with pytest.raises(MachineError, match=r"engine cpu does not compute in bfloat16; .* --engine openvino"):
+        make_engine(path, engine="cpu", precision="bfloat16")
+
+
+def test_bfloat16_is_not_emulated(path: Path, monkeypatch: pytest.MonkeyPatch, logged: Logged) -> None:
+    monkeypatch.setattr(machine, "instruction_sets", lambda: ("avx2", "avx512f"))
+    made = make_engine(path, precision="bfloat16")
+    assert (made.info.name, made.info.precision) == ("openvino", "float32")
+    (warning,) = logged(logging.WARNING)
+    assert "has no instructions for bfloat16; going on with engine openvino in float32" in warning
+    with pytest.raises(MachineError, match="has no instructions for bfloat16"):
+        make_engine(path, engine="openvino", precision="bfloat16")
+
+
+@pytest.mark.parametrize("missing", ladder.MODULES)
+def test_every_rung_may_be_missing(pretend: Pretend, missing: str, logged: Logged) -> None:
+    pretend(**{name: Pretended(lacks="gone" if name == missing else None) for name in ladder.MODULES})
+    made = Ladder().load(Path("a.onnx"))
+    np.testing.assert_array_equal(made.run(TILE), TILE)
+    assert not logged(logging.WARNING)
+    steps = [line for line in logged(logging.INFO) if "going on" in line]
+    expected = ["engine cuda in float32: gone; going on with engine openvino in float32"]
+    assert steps == (expected if missing == "cuda" else [])
+
+
+@pytest.mark.parametrize("failure", [MachineError("memory ran out"), ModelError("unknown operator")])
+def test_rung_that_fails_to_load_is_one_warning_and_the_next(
+    pretend: Pretend, failure: Exception, logged: Logged
+) -> None:
+    pretend(openvino=Pretended(load=failure), cpu=Pretended())
+    Ladder().load(Path("a.onnx")).run(TILE)
+    assert logged(logging.WARNING) == [f"{failure}; going on with engine cpu in float32"]
+
+
+@pytest.mark.parametrize("tile", [1, 2, 3])
+def test_tile_that_fails_is_computed_on_the_next_rung(pretend: Pretend, tile: int, logged: Logged) -> None:
+    failing, working = Pretended(fails_at=tile), Pretended()
+    pretend(openvino=failing, cpu=working)
+    made = Ladder().load(Path("a.onnx"))
+    for number in range(4):
+        np.testing.assert_array_equal(made.run(number * TILE), number * TILE)
+    assert (failing.loads, working.loads) == (1, 1)
+    assert logged(logging.WARNING) == ["memory ran out; going on with engine cpu in float32"]
+
+
+def test_engine_that_failed_is_gone_before_the_next_is_loaded(
+    pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing, working = Pretended(fails_at=1), Pretended()
+    alive: list[int] = []
+
+    def load(path: Path, precision: Precision) -> Engine:
+        alive.append(failing.alive)
+        return PretendedEngine(working, precision)
+
+    monkeypatch.setattr(working, "load", load)
+    pretend(openvino=failing, cpu=working)
+    Ladder().load(Path("a.onnx")).run(TILE)
+    assert alive == [0]
+
+
+def test_what_failed_for_one_fold_is_not_tried_for_the_next(pretend: Pretend) -> None:
+    failing, working = Pretended(fails_at=1), Pretended()
+    pretend(openvino=failing, cpu=working)
+    tried = Ladder()
+    for fold in ("a.onnx", "b.onnx", "c.onnx"):
+        tried.load(Path(fold)).run(TILE)
+    assert (failing.loads, working.loads) == (1, 3)
+
+
+def test_the_last_rungs_error_is_the_one_that_counts(pretend: Pretend) -> None:
+    pretend(openvino=Pretended(load=ModelError("no such operator")), cpu=Pretended(fails_at=1))
+    made = Ladder().load(Path("a.onnx"))
+    with pytest.raises(MachineError, match="memory ran out"):
+        made.run(TILE)
+    with pytest.raises(MachineError, match=r"a.onnx: no engine is left"):
+        made.run(TILE)
+
+
+def test_the_rung_taken_is_one_line_once_a_tile_is_computed(pretend: Pretend, logged: Logged) -> None:
+    pretend(cpu=Pretended())
+    tried = Ladder()
+    folds = [tried.load(Path(fold)) for fold in ("a.onnx", "b.onnx")]
+    assert not any("engine: " in line for line in logged(logging.INFO))
+    for fold in folds:
+        fold.run(TILE)
+    assert [line for line in logged(logging.INFO) if "engine: " in line] == [str(folds[0].info)]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("instructions", ["AVX512_CORE", "AVX2", "SSE41"])
+def test_lower_instruction_sets_give_the_same_logits(
+    tmp_path: Path, instructions: str, precision: Precision
+) -> None:
+    """Whatever the rung: OpenVINO refuses some networks without AVX2, and bfloat16 without AVX-512."""
+    path = save_widening(tmp_path / "network.onnx", 2, 8)
+    outputs = []
+    for name, environment in (("full", {}), ("lower", {"ONEDNN_MAX_CPU_ISA": instructions})):
+        output = tmp_path / f"{name}.npy"
+        command = [sys.executable, "-c", ON_A_LOWER_CPU, str(path), precision, str(output)]
+        subprocess.run(command, check=True, timeout=120, env=os.environ | environment)
+        outputs.append(np.load(output))
+    np.testing.assert_allclose(outputs[1], outputs[0], rtol=2e-2 if precision == "bfloat16" else 1e-5)
