@@ -37,6 +37,15 @@ class Architecture:
     name: str
     arguments: Mapping[str, Any]
 
+    @property
+    def strides(self) -> list[list[int]]:
+        """Of every stage, per axis."""
+        dimensions = 3 if self.arguments["conv_op"] is nn.Conv3d else 2
+        return [
+            [stride] * dimensions if isinstance(stride, int) else list(stride)
+            for stride in self.arguments["strides"]
+        ]
+
     def channels(self, weights: Mapping[str, torch.Tensor]) -> int:
         """Input channels, as the first convolution has them; `ModelError` if that is not there."""
         return self._size(weights, FIRST_CONVOLUTION[self.name], 1)

@@ -1,19 +1,22 @@
 """Trained folds as the ONNX files and the numbers of one network of a model folder."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
-from common.export.onnx_file import write_onnx
+from common.export.onnx_file import Graph
 from common.export.parity import measure_parity
 from common.inference.measure import tile_memory
 from common.model_folder import Fold, Network
 from common.nnunet.plans import Plans
 
 logger = logging.getLogger(__name__)
+
+MIB = 2**20
 
 TorchNetwork = TypeVar("TorchNetwork", bound=torch.nn.Module)
 
@@ -26,29 +29,64 @@ def same(network: torch.nn.Module) -> torch.nn.Module:
 def export_network(
     folder: Path,
     name: str,
-    folds: Iterable[tuple[str, TorchNetwork]],
+    folds: Sequence[str],
+    load: Callable[[str], TorchNetwork],
     *,
     channels: Sequence[str],
     patch: Sequence[int],
     classes: int,
+    parity_patch: Sequence[int] | None = None,
     mirror_axes: Sequence[int] = (),
     plans: Plans | None = None,
     arrange: Callable[[TorchNetwork], torch.nn.Module] = same,
 ) -> Network:
-    """Export every fold into `folder` as `<name>_fold_<fold>.onnx`, compare it with torch, measure a tile.
+    """Export every fold into `folder` as `<name>_fold_<fold>.onnx`, compared with torch.
 
-    `folds` gives the folds' names and networks, set to inference; one is held at a time if it is a
-    generator. `patch` is (z, y, x), or (row, column) for a 2D network. `arrange` gives a
-    network that computes the same with layers that engines run faster: it is written, and compared with the
-    one that it came from. Raises `ModelError` where the logits differ.
+    The graph is traced once; of every further fold only the weights are put in. One full tile of the first
+    fold is run for its memory, and to see that its logits are finite.
+
+    Parameters
+    ----------
+    folder
+        Where the files go.
+    name
+        What the network is for: `segmentation`, `localisation`.
+    folds
+        The folds' names.
+    load
+        Gives a fold's network, set to inference; one is held at a time.
+    channels
+        Names of the input channels.
+    patch
+        Voxels of a tile, (z, y, x), or (row, column) for a 2D network.
+    classes
+        Background included.
+    parity_patch
+        A smaller tile to compare on, for networks that take any size.
+    mirror_axes
+        Array axes of the tile along which the training allows mirroring.
+    plans
+        nnU-Net's, where it prepares the network's input.
+    arrange
+        Gives a network that computes the same with layers that engines run faster: it is written, and
+        compared with the one that it came from.
+
+    Raises
+    ------
+    ModelError
+        The logits differ, or are not finite, or a fold is of another make than the first.
+    MachineError
+        Memory runs out.
+
     """
-    tile_shape = (len(channels), *patch)
+    compared = (len(channels), *(parity_patch or patch))
+    exporter = _Exporter(folder, name, load, arrange, (len(channels), *patch), compared)
     exported = tuple(
-        _export_fold(folder / f"{name}_fold_{fold}.onnx", fold, network, tile_shape, arrange)
-        for fold, network in folds
+        exporter.export(fold, f"{name}, fold {number} of {len(folds)}")
+        for number, fold in enumerate(folds, start=1)
     )
-    memory = tile_memory(exported[0].path, tile_shape)
-    logger.info("%s: one tile takes %.0f MiB", name, memory / 2**20)
+    memory = tile_memory(exported[0].path, (len(channels), *patch))
+    logger.info("%s: one tile takes %.0f MiB", name, memory / MIB)
     return Network(
         name=name,
         channels=tuple(channels),
@@ -61,20 +99,38 @@ def export_network(
     )
 
 
-def _export_fold(
-    path: Path,
-    fold: str,
-    network: TorchNetwork,
-    tile_shape: tuple[int, ...],
-    arrange: Callable[[TorchNetwork], torch.nn.Module],
-) -> Fold:
-    logger.info("exporting %s", path.name)
-    write_onnx(arrange(network), path, tile_shape)
-    parity = measure_parity(network, path, tile_shape)
-    logger.info(
-        "%s: logits differ from torch's by at most %.1e, their spread is %.2g",
-        path.name,
-        parity.max_difference,
-        parity.spread,
-    )
-    return Fold(name=fold, path=path, parity=parity)
+class _Exporter(Generic[TorchNetwork]):
+    """Writes one fold after the other into the graph that the first gave."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        load: Callable[[str], TorchNetwork],
+        arrange: Callable[[TorchNetwork], torch.nn.Module],
+        tile_shape: tuple[int, ...],
+        compared: tuple[int, ...],
+    ) -> None:
+        self._folder, self._name = folder, name
+        self._load, self._arrange = load, arrange
+        self._tile_shape, self._compared = tile_shape, compared
+        self._graph: Graph | None = None
+
+    def export(self, fold: str, progress: str) -> Fold:
+        start = time.monotonic()
+        path = self._folder / f"{self._name}_fold_{fold}.onnx"
+        logger.info("%s: exporting %s", progress, path.name)
+        network = self._load(fold)
+        arranged = self._arrange(network)
+        self._graph = self._graph or Graph(arranged, self._tile_shape)
+        self._graph.write(arranged, path)
+        parity = measure_parity(network, path, self._compared)
+        logger.info(
+            "%s: %.0f MiB, logits within %.1e of torch's (%.1e of their spread, root mean square), %.0f s",
+            progress,
+            path.stat().st_size / MIB,
+            parity.max_difference,
+            parity.relative_rms_difference,
+            time.monotonic() - start,
+        )
+        return Fold(name=fold, path=path, parity=parity)

@@ -1,7 +1,7 @@
 """A folder as nnU-Net v2 trained it: `plans.json`, `dataset.json`, `fold_*/checkpoint_final.pth`."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from common.errors import ModelError
 from common.export.architecture import Architecture, read_architecture
 from common.export.checkpoint import Checkpoint, find_folds, read_checkpoint
 from common.export.network import export_network
+from common.export.parity import smallest_patch
 from common.export.weights import load_weights
 from common.model_folder import Network, sha256_of_all
 from common.nnunet.plans import Plans
@@ -91,28 +92,30 @@ def export_trained_folder(
     return export_network(
         folder,
         name,
-        _networks(trained, ignored_prefix),
+        list(trained.folds),
+        lambda fold: load_fold(trained, fold, ignored_prefix),
         channels=channels,
         patch=trained.plans.patch,
         classes=trained.classes,
+        parity_patch=smallest_patch(trained.plans.patch, trained.architecture.strides),
         mirror_axes=trained.mirror_axes,
         plans=trained.plans,
     )
 
 
-def _networks(trained: TrainedFolder, ignored_prefix: str | None) -> Iterator[tuple[str, torch.nn.Module]]:
-    for fold, path in trained.folds.items():
-        logger.info("reading %s", path)
-        checkpoint = read_checkpoint(path)
-        _refuse_mixture(trained, checkpoint)
-        weights = {
-            name: tensor
-            for name, tensor in checkpoint.weights.items()
-            if ignored_prefix is None or not name.startswith(ignored_prefix)
-        }
-        network = trained.architecture.build(trained.channels, trained.classes)
-        load_weights(network, weights, path)
-        yield fold, network
+def load_fold(trained: TrainedFolder, fold: str, ignored_prefix: str | None) -> torch.nn.Module:
+    """One fold's network, set to inference; raises `ModelError` as `export_trained_folder` does."""
+    logger.info("reading %s", trained.folds[fold])
+    checkpoint = read_checkpoint(trained.folds[fold])
+    _refuse_mixture(trained, checkpoint)
+    weights = {
+        name: tensor
+        for name, tensor in checkpoint.weights.items()
+        if ignored_prefix is None or not name.startswith(ignored_prefix)
+    }
+    network = trained.architecture.build(trained.channels, trained.classes)
+    load_weights(network, weights, checkpoint.path)
+    return network
 
 
 def _refuse_mixture(trained: TrainedFolder, checkpoint: Checkpoint) -> None:

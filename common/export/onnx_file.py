@@ -2,13 +2,16 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
+import onnx
+import onnx_ir as ir
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+from onnx_ir.tensor_adapters import TorchTensor
 
 from common.errors import MachineError, ModelError
 from common.export.deform_conv3d.gather import gather
@@ -21,6 +24,74 @@ MAX_BYTES = 2**31 - 1
 """Protocol buffers end there, and so do ONNX files without external data."""
 
 
+class Graph:
+    """What a network computes, without its weights: traced once, written once for every fold.
+
+    Parameters
+    ----------
+    network
+        Float32, set to inference.
+    tile_shape
+        The one shape (C, [Z,] Y, X) of a tile.
+    lowering
+        Writes deformable convolutions as standard operators; `None` leaves them as what they are, nodes
+        `petct::DeformConv3d`, for an engine that has its own way with them.
+    opset
+        The version of ONNX's standard operators.
+
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        tile_shape: Sequence[int],
+        lowering: Lowering | None = gather,
+        opset: int = OPSET,
+    ) -> None:
+        with _quiet():
+            program = _trace(network, tile_shape, opset)
+            self._weights = _weights_as_inputs(program.model.graph, tensors_of(network))
+            program.optimize()
+            self._model = lower(program.model, lowering) if lowering else program.model
+            # The exporter notes where in its source, and in this machine's folders, each node comes from.
+            ClearMetadataAndDocStringPass()(self._model)
+        _inputs_as_weights(self._model.graph, self._weights)
+
+    def write(self, network: torch.nn.Module, path: Path) -> None:
+        """Write the graph with the weights of `network`, which is of the same make as the traced one.
+
+        The file has one input `tiles` (1, C, [Z,] Y, X) and one output `logits`, and holds its weights. The
+        same network gives the same bytes. Raises `ModelError` for weights of other names or shapes or of more
+        than 2 GB, `MachineError` where the file cannot be written.
+        """
+        tensors = tensors_of(network)
+        self._require_fit(tensors, path)
+        initializers = self._model.graph.initializers
+        try:
+            for name in self._weights:
+                initializers[name].const_value = TorchTensor(tensors[name].contiguous(), name=name)
+            ir.save(self._model, path)
+        except OSError as error:
+            raise MachineError(f"{path}: cannot be written ({error.strerror}); free some space") from error
+        finally:
+            for name in self._weights:
+                initializers[name].const_value = None
+
+    def _require_fit(self, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+        for name, shape in self._weights.items():
+            found = tuple(tensors[name].shape) if name in tensors else None
+            if found != shape:
+                raise ModelError(
+                    f"{path.name}: the fold's tensor {name} has the shape {found}, expected {shape} as in "
+                    "the first fold; choose folds of one training with --folds"
+                )
+        size = sum(tensors[name].nbytes for name in self._weights)
+        if size > MAX_BYTES:
+            raise ModelError(
+                f"{path}: the network has {size} bytes of weights, an ONNX file holds {MAX_BYTES}"
+            )
+
+
 def write_onnx(
     network: torch.nn.Module,
     path: Path,
@@ -28,37 +99,69 @@ def write_onnx(
     lowering: Lowering | None = gather,
     opset: int = OPSET,
 ) -> None:
-    """Write `network`, float32 and set to inference, for tiles of one fixed shape (C, [Z,] Y, X).
+    """Trace a network and write it; see `Graph` for the arguments, and `Graph.write` for the errors."""
+    Graph(network, tile_shape, lowering, opset).write(network, path)
 
-    The file has one input `tiles` (1, C, [Z,] Y, X) and one output `logits`, standard operators of
-    `opset`, and holds its weights. Deformable convolutions are written by `lowering`, or left as what they
-    are, nodes `petct::DeformConv3d`, for an engine that has its own way with them. The same network gives
-    the same bytes. Nothing is computed: memory grows with the weights, not with the tile. Raises
-    `ModelError` for a network above 2 GB.
+
+def write_resized(path: Path, tile_shape: Sequence[int], destination: Path) -> None:
+    """Write the network of the file `path` for tiles of another shape (C, [Z,] Y, X).
+
+    Only for networks without shapes among their constants, such as U-Nets of convolutions.
     """
-    size = sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))
-    if size > MAX_BYTES:
-        raise ModelError(f"{path}: the network has {size} bytes of weights, an ONNX file holds {MAX_BYTES}")
-    with _quiet():
-        exported = torch.onnx.export(
-            network,
-            (torch.zeros(1, *tile_shape),),
-            dynamo=True,
-            opset_version=opset,
-            input_names=["tiles"],
-            output_names=["logits"],
-            custom_translation_table=TRANSLATIONS,
-            verbose=False,
-        )
-        program = cast(torch.onnx.ONNXProgram, exported)
-        if lowering:
-            program.model = lower(program.model, lowering)
-        # The exporter notes where in its source, and in this machine's folders, each node comes from.
-        ClearMetadataAndDocStringPass()(program.model)
-        try:
-            program.save(path, external_data=False)
-        except OSError as error:
-            raise MachineError(f"{path}: cannot be written ({error.strerror}); free some space") from error
+    model = onnx.load(path)
+    (tiles,), (logits,) = model.graph.input, model.graph.output
+    for dimension, size in zip(tiles.type.tensor_type.shape.dim, (1, *tile_shape), strict=True):
+        dimension.dim_value = size
+    logits.type.tensor_type.ClearField("shape")
+    del model.graph.value_info[:]
+    onnx.save(model, destination)
+
+
+def tensors_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Every tensor of a network by all of its names, with those that a checkpoint leaves out."""
+    return {
+        **dict(network.named_parameters(remove_duplicate=False)),
+        **dict(network.named_buffers(remove_duplicate=False)),
+    }
+
+
+def _trace(network: torch.nn.Module, tile_shape: Sequence[int], opset: int) -> torch.onnx.ONNXProgram:
+    """Nothing is computed: memory grows with the weights, not with the tile."""
+    exported = torch.onnx.export(
+        network,
+        (torch.zeros(1, *tile_shape),),
+        dynamo=True,
+        opset_version=opset,
+        input_names=["tiles"],
+        output_names=["logits"],
+        custom_translation_table=TRANSLATIONS,
+        verbose=False,
+        optimize=False,
+    )
+    return cast(torch.onnx.ONNXProgram, exported)
+
+
+def _weights_as_inputs(graph: ir.Graph, tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    """Make inputs of the weights, so that the optimiser takes none of them for constants; name → shape.
+
+    It would merge those that are alike in this fold, and replace what follows from them by its value.
+    """
+    names = [name for name in graph.initializers if name in tensors]
+    for name in names:
+        value = graph.initializers.pop(name)
+        value.const_value = None
+        graph.inputs.append(value)
+    return {name: tuple(tensors[name].shape) for name in names}
+
+
+def _inputs_as_weights(graph: ir.Graph, weights: dict[str, tuple[int, ...]]) -> None:
+    """Undo that; weights that the optimiser found unused are dropped."""
+    for value in [value for value in graph.inputs if value.name in weights]:
+        graph.inputs.remove(value)
+        if value.uses():
+            graph.initializers[cast(str, value.name)] = value
+        else:
+            del weights[cast(str, value.name)]
 
 
 @contextmanager

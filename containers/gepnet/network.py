@@ -55,7 +55,8 @@ def export(checkpoint: Path, destination: Path, folds: Sequence[str] | None = No
         network = export_network(
             folder,
             "segmentation",
-            ((fold, load_network(plans, path)) for fold, path in found.items()),
+            list(found),
+            lambda fold: load_network(plans, found[fold]),
             channels=[channel.name for channel in plans.channels],
             patch=plans.patch,
             classes=CLASSES,

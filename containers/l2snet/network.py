@@ -14,6 +14,7 @@ from common.export.checkpoint import find_folds
 from common.export.checkpoint_v1 import CHECKPOINT_FILE
 from common.export.network import export_network
 from common.export.nnunet_v1 import load_unet
+from common.export.parity import smallest_patch
 from common.export.res2net_unet import CLASSES, load_localiser
 from common.model_folder import Model, Network, new_model_folder, sha256_of_all, write_model
 from common.nnunet.plans import Plans
@@ -47,8 +48,15 @@ def export(checkpoint: Path, destination: Path, folds: Sequence[str] | None = No
 
 def export_localisation(folder: Path, localiser: torch.nn.Module) -> Network:
     """Export the 2D network into `folder`."""
-    folds = [(FOLD_OF_LOCALISER, localiser)]
-    return export_network(folder, "localisation", folds, channels=SLICES, patch=TILE, classes=CLASSES)
+    return export_network(
+        folder,
+        "localisation",
+        [FOLD_OF_LOCALISER],
+        lambda fold: localiser,
+        channels=SLICES,
+        patch=TILE,
+        classes=CLASSES,
+    )
 
 
 def export_segmentation(folder: Path, plans: Plans, make: UNet, folds: Mapping[str, Path]) -> Network:
@@ -56,10 +64,12 @@ def export_segmentation(folder: Path, plans: Plans, make: UNet, folds: Mapping[s
     return export_network(
         folder,
         "segmentation",
-        ((fold, load_unet(make, path)) for fold, path in folds.items()),
+        list(folds),
+        lambda fold: load_unet(make, folds[fold]),
         channels=IMAGE_CHANNELS,
         patch=plans.patch,
         classes=make.classes,
+        parity_patch=smallest_patch(plans.patch, make.strides),
         mirror_axes=MIRROR_AXES,
         plans=plans,
     )

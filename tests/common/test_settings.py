@@ -9,6 +9,7 @@ from common.grandchallenge.interface import Interface
 from common.settings import (
     BY_NAME,
     SETTINGS,
+    Values,
     as_options,
     as_text,
     describe,
@@ -75,7 +76,7 @@ def test_no_limit_and_all_folds_are_null_in_json():
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_name(name, text):
-    with pytest.raises(ValueError, match="found .*, expected "):
+    with pytest.raises(ValueError, match=r"found .*, expected "):
         BY_NAME[name].parse(text)
     with pytest.raises(
         InputError, match=f"{BY_NAME[name].variable}: found .*, expected .*; change the variable"
@@ -98,7 +99,7 @@ def _variables():
 
 
 def test_arguments_win_over_variables_and_these_over_the_model_and_it_over_the_interface():
-    places = {
+    places: dict[str, Values] = {
         "argument": {"step": 0.6},
         "environment": {"step": 0.7, "precision": "bfloat16"},
         "model.json": {"step": 0.8, "precision": "float32", "mirroring": "none"},

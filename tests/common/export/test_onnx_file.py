@@ -1,3 +1,4 @@
+import copy
 import logging
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 
 from common.errors import MachineError, ModelError
 from common.export import onnx_file
-from common.export.onnx_file import write_onnx
+from common.export.onnx_file import Graph, write_onnx, write_resized
+from common.inference.engines import EngineName
 from common.inference.engines.ladder import make_engine
 
 TILE = (2, 8, 12, 16)
+ON_CPU: tuple[EngineName, ...] = ("cpu", "openvino")
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +114,64 @@ def test_a_network_too_large_for_one_file_is_refused(tmp_path: Path, monkeypatch
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=r"no/a.onnx: cannot be written \(No such file"):
         write_onnx(torch.nn.Conv3d(2, 2, 1).eval(), tmp_path / "no" / "a.onnx", TILE)
+
+
+def another(network: torch.nn.Module) -> torch.nn.Module:
+    """A network of the same make with other weights."""
+    other = copy.deepcopy(network)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    return other
+
+
+def test_a_further_folds_weights_go_into_the_first_folds_graph(
+    network: torch.nn.Module, exported: Path, tmp_path: Path
+) -> None:
+    graph, other = Graph(network, TILE), another(network)
+    graph.write(other, tmp_path / "other.onnx")
+    graph.write(network, tmp_path / "again.onnx")
+    write_onnx(other, tmp_path / "alone.onnx", TILE)
+    assert (tmp_path / "other.onnx").read_bytes() == (tmp_path / "alone.onnx").read_bytes()
+    assert (tmp_path / "again.onnx").read_bytes() == exported.read_bytes()
+
+
+def test_weights_that_are_alike_in_the_first_fold_stay_apart(tmp_path: Path) -> None:
+    first = torch.nn.Sequential(*(torch.nn.Conv3d(2, 2, 1) for _ in range(3))).eval()
+    with torch.no_grad():
+        for parameter in first.parameters():
+            parameter.zero_()
+    second = another(first)
+    Graph(first, TILE).write(second, tmp_path / "a.onnx")
+    tiles = np.random.default_rng(0).standard_normal((1, *TILE), np.float32)
+    with torch.inference_mode():
+        expected = second(torch.from_numpy(tiles)).numpy()
+    np.testing.assert_allclose(make_engine(tmp_path / "a.onnx", engine="cpu").run(tiles), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        (torch.nn.Conv3d(2, 3, 1), "(3, 2, 1, 1, 1)"),
+        (torch.nn.Sequential(torch.nn.Conv3d(2, 2, 1)), "None"),
+    ],
+)
+def test_a_fold_of_another_make_is_refused(other: torch.nn.Module, found: str, tmp_path: Path) -> None:
+    graph = Graph(torch.nn.Conv3d(2, 2, 1).eval(), TILE)
+    with pytest.raises(ModelError, match=r"a.onnx: the fold's tensor weight has the shape") as caught:
+        graph.write(other, tmp_path / "a.onnx")
+    assert f"{found}, expected (2, 2, 1, 1, 1) as in the first fold" in str(caught.value)
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_a_resized_file_computes_the_same_network(
+    network: torch.nn.Module, exported: Path, tmp_path: Path
+) -> None:
+    write_resized(exported, (2, 4, 8, 8), tmp_path / "small.onnx")
+    tiles = np.random.default_rng(0).standard_normal((1, 2, 4, 8, 8), np.float32)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(tiles)).numpy()
+    for engine in ON_CPU:
+        found = make_engine(tmp_path / "small.onnx", engine=engine).run(tiles)
+        np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -51,7 +51,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
     return export_network(
         folder,
         "segmentation",
-        [("0", load_unet(make, checkpoint))],
+        ["0"],
+        lambda fold: load_unet(make, checkpoint),
         channels=[channel.name for channel in plans.channels],
         patch=plans.patch,
         classes=make.classes,
