@@ -9,12 +9,13 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from inspect import signature
 from math import inf, prod
 from pathlib import Path
 from typing import Any
 
 from common import algorithms
-from common.errors import MachineError, PetctError
+from common.errors import InputError, MachineError, PetctError
 from common.inference.options import ENGINES, PRECISIONS, Options
 from common.memory import available_memory, peak_memory, require_memory
 
@@ -87,6 +88,12 @@ def parser() -> argparse.ArgumentParser:
     _algorithm(export)
     export.add_argument("--checkpoint", type=Path, required=True, help="folder as training left it")
     export.add_argument("--model", type=Path, required=True, help="model folder to write")
+    export.add_argument(
+        "--plans",
+        type=Path,
+        metavar="FILE",
+        help="plans as JSON, instead of the folder's (gepnet only)",
+    )
     export.add_argument(
         "--folds", type=lambda text: text.split(","), metavar="0,1", help="folds to use (default: all found)"
     )
@@ -167,7 +174,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     network = algorithms.module(arguments.algorithm, "network")
-    network.export(arguments.checkpoint, arguments.model, arguments.folds)
+    plans = {} if arguments.plans is None else {"plans": arguments.plans}
+    if plans and "plans" not in signature(network.export).parameters:
+        raise InputError(
+            f"--plans: {arguments.algorithm} reads its plans in the checkpoint's folder; leave --plans out"
+        )
+    network.export(arguments.checkpoint, arguments.model, arguments.folds, **plans)
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -1,11 +1,14 @@
 """The checkpoints that nnU-Net v1 and nnFormer leave: `fold_*/model_final_checkpoint.model`."""
 
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
 from common.errors import ModelError
 from common.export.safe_load import load_safely
+from common.model_folder import sha256_of
 
 CHECKPOINT_FILE = "model_final_checkpoint.model"
 
@@ -23,3 +26,10 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     ):
         raise ModelError(f"{path}: found no state_dict of tensors, expected a checkpoint of nnU-Net v1")
     return {str(name).removeprefix("module."): tensor for name, tensor in weights.items()}
+
+
+def source_sha256(folder: Path, plans: Path, others: Iterable[Path]) -> str:
+    """One SHA-256 over contents and names of the plans used, wherever they lie, and of others in `folder`."""
+    names = {plans.name: plans} | {str(path.relative_to(folder)): path for path in others}
+    lines = (f"{sha256_of(path)}  {name}\n" for name, path in names.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
