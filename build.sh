@@ -4,16 +4,17 @@ source "$(dirname "${BASH_SOURCE[0]}")/docker/lib.sh"
 
 usage() {
   cat <<'EOF'
-Usage: ./build.sh [ALGORITHM ...] [--checkpoint DIR]
+Usage: ./build.sh [ALGORITHM ...] [--checkpoint DIR [--plans FILE]]
 Builds the images of all algorithms, or of those named, and exports their models into build/ALGORITHM/model.
   --checkpoint DIR  export this training folder instead of the demo's; takes exactly one ALGORITHM
+  --plans FILE      plans as JSON, for a training folder that comes without (gepnet)
 PIP_INDEX_URL and PIP_EXTRA_INDEX_URL, where set, name the package indexes that the images install from.
 EOF
 }
 
 read_arguments() {
   local names=()
-  CHECKPOINT=
+  CHECKPOINT= PLANS=
   while [[ $# -gt 0 ]]; do
     case $1 in
       --help) usage && exit ;;
@@ -22,12 +23,18 @@ read_arguments() {
         CHECKPOINT=$(cd "$2" && pwd)
         shift
         ;;
+      --plans)
+        [[ -f ${2:-} ]] || refuse "--plans: there is no file '${2:-}'; give the plans as JSON."
+        PLANS=$(realpath "$2")
+        shift
+        ;;
       -*) refuse "There is no option '$1'; see ./build.sh --help." ;;
       *) names+=("$1") ;;
     esac
     shift
   done
   [[ -z $CHECKPOINT || ${#names[@]} -eq 1 ]] || refuse "--checkpoint takes exactly one ALGORITHM, found ${#names[@]}."
+  [[ -z $PLANS || -n $CHECKPOINT ]] || refuse "--plans is of use with --checkpoint only: give the weights' folder, too."
   choose_algorithms "${names[@]}"
 }
 
@@ -65,10 +72,10 @@ build_shared_images() {
 }
 
 export_model() {
-  local name=$1 checkpoint=${CHECKPOINT:-$(demo_of "$1")} folder=$ROOT/build/$1 made_from
+  local name=$1 checkpoint=${CHECKPOINT:-$(demo_of "$1")} folder=$ROOT/build/$1 made_from volumes=() arguments=()
   [[ -d $checkpoint ]] || fail "$name has no demo checkpoint: give your own with --checkpoint DIR."
   made_from="$checkpoint
-$(fingerprint "$checkpoint" "$ROOT/common" "$ROOT/containers/$name" "$ROOT/docker/tools/requirements.txt")"
+$(fingerprint "$checkpoint" "$ROOT/common" "$ROOT/containers/$name" "$ROOT/docker/tools/requirements.txt" ${PLANS:+"$PLANS"})"
   if [[ -f $folder/model/model.json && $(cat "$folder/made_from" 2>/dev/null) == "$made_from" ]]; then
     say "The model of $name is up to date"
     return
@@ -78,8 +85,13 @@ $(fingerprint "$checkpoint" "$ROOT/common" "$ROOT/containers/$name" "$ROOT/docke
   say "Exporting $checkpoint into build/$name/model"
   mkdir -p "$folder"
   rm -rf "$folder/model" "$folder/made_from"
-  petct_tools --volume "$checkpoint:/checkpoint:ro" --volume "$folder:/export" \
-    -- export "$name" --checkpoint /checkpoint --model /export/model
+  volumes=(--volume "$checkpoint:/checkpoint:ro" --volume "$folder:/export")
+  arguments=(--checkpoint /checkpoint --model /export/model)
+  if [[ $PLANS ]]; then
+    volumes+=(--volume "$PLANS:/plans/${PLANS##*/}:ro")
+    arguments+=(--plans "/plans/${PLANS##*/}")
+  fi
+  petct_tools "${volumes[@]}" -- export "$name" "${arguments[@]}"
   echo "$made_from" >"$folder/made_from"
 }
 

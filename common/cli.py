@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
+from inspect import signature
 from math import inf, prod
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,9 @@ def parser() -> argparse.ArgumentParser:
     _algorithm(export)
     export.add_argument("--checkpoint", type=Path, required=True, help="folder as training left it")
     export.add_argument("--model", type=Path, required=True, help="model folder to write")
+    export.add_argument(
+        "--plans", type=Path, metavar="FILE", help="plans as JSON, instead of the folder's (gepnet only)"
+    )
     _settings(export, folds="folds to export (default: all found)")
 
     settings = _command(commands, "settings", _change_settings, "show or change a model folder's settings")
@@ -203,7 +207,12 @@ def _export(arguments: argparse.Namespace) -> None:
 
     start, given = time.monotonic(), _given(arguments)
     network = algorithms.module(arguments.algorithm, "network")
-    network.export(arguments.checkpoint, arguments.model, given.get("folds"))
+    plans = {} if arguments.plans is None else {"plans": arguments.plans}
+    if plans and "plans" not in signature(network.export).parameters:
+        raise InputError(
+            f"--plans: {arguments.algorithm} reads its plans in the checkpoint's folder; leave --plans out"
+        )
+    network.export(arguments.checkpoint, arguments.model, given.get("folds"), **plans)
     write_run(arguments.model, given)
     logger.info(
         "exported: %.1f s, peak memory %d MiB, %s",

@@ -6,7 +6,7 @@ The folder is what the platform mounts at `/opt/ml/model`. It holds JSON and ONN
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -222,9 +222,10 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_of_all(folder: Path, paths: Iterable[Path]) -> str:
-    """One SHA-256 over the contents and the names of files in `folder`."""
-    lines = [f"{sha256_of(path)}  {path.relative_to(folder)}\n" for path in paths]
+def sha256_of_all(folder: Path, paths: Sequence[Path]) -> str:
+    """One SHA-256 over the contents and the names of files, relative to `folder` where they lie in it."""
+    names = (path.relative_to(folder) if path.is_relative_to(folder) else path.name for path in paths)
+    lines = [f"{sha256_of(path)}  {name}\n" for path, name in zip(paths, names, strict=True)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -9,13 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from common.nnunet.plans_v1 import PLANS_FILE
 from common.nnunet.resample import Shape
 
 
 def write_plans(plans: dict[str, Any], folder: Path) -> None:
     """Write `plans.pkl` into `folder`, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "plans.pkl").write_bytes(pickle.dumps(plans))
+    (folder / PLANS_FILE).write_bytes(pickle.dumps(plans))
 
 
 def make_plans(

@@ -29,5 +29,5 @@ class Case:
     geometry: Geometry
     """The reference image's grid, which the mask takes over."""
     stem: str
-    """The reference image's file name without its extension, which the mask takes over."""
+    """The file name, without its extension, that the mask takes over from one of the images."""
     clicks: tuple[Click, ...] = ()

@@ -11,9 +11,9 @@ import numpy as np
 
 from common.errors import InputError
 from common.grandchallenge import metaimage
-from common.grandchallenge.images import find_image, read_geometry
+from common.grandchallenge.images import find_image, image_stem, read_geometry
 from common.grandchallenge.inputs_json import sockets_of_case
-from common.grandchallenge.interface import Interface
+from common.grandchallenge.interface import Interface, Socket
 
 HEADERS_AGREE_WITHIN = 1e-6
 
@@ -27,7 +27,9 @@ def check_output(input_dir: Path, output_dir: Path, interface: Interface) -> Pat
     dtype = metaimage.read_header(path).dtype
     if dtype != np.uint8:
         raise InputError(f"{path}: voxels of type {dtype}, expected uint8, which alone keeps labels")
-    _check_grid(path, input_dir, interface)
+    sockets = sockets_of_case(input_dir, interface)
+    _check_grid(path, _image_of(input_dir, next(socket for socket in sockets if socket.reference)))
+    _check_name(path, _image_of(input_dir, next(socket for socket in sockets if socket.names_mask)))
     labels, _ = metaimage.read(path, np.uint8)
     highest = labels.max()
     if highest > 1:
@@ -41,9 +43,18 @@ def _check_nothing_else(output_dir: Path, mask: Path) -> None:
         raise InputError(f"{(surplus or [mask])[0]}: not expected; only the mask's own file may be there")
 
 
-def _check_grid(path: Path, input_dir: Path, interface: Interface) -> None:
-    reference = next(socket for socket in sockets_of_case(input_dir, interface) if socket.reference)
-    wanted = read_geometry(find_image(input_dir / reference.relative_path))
+def _image_of(input_dir: Path, socket: Socket) -> Path:
+    return find_image(input_dir / socket.relative_path)
+
+
+def _check_name(path: Path, namesake: Path) -> None:
+    stem = image_stem(namesake)
+    if path.stem != stem:
+        raise InputError(f"{path}: expected the name {stem}.mha, after the image {namesake}")
+
+
+def _check_grid(path: Path, reference: Path) -> None:
+    wanted = read_geometry(reference)
     found = read_geometry(path)
     for name in ("size", "spacing", "origin", "direction"):
         ours, theirs = getattr(found, name), getattr(wanted, name)

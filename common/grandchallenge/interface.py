@@ -24,6 +24,8 @@ class Socket:
     """A folder that holds one file for images and segmentations, a JSON file for points."""
     reference: bool = False
     """This image's grid is the case's grid; exactly one input image has it."""
+    names_mask: bool = False
+    """The mask takes over this image's file name; exactly one input image has it."""
     optional: bool = False
     """The case may come without it."""
     outside: float = 0.0
@@ -38,8 +40,12 @@ class Socket:
             raise ValueError(f"socket {self.slug!r}: images, and only they, lie under 'images/'")
         if self.reference and self.kind != "image":
             raise ValueError(f"socket {self.slug!r}: only an image can be the reference")
+        if self.names_mask and self.kind != "image":
+            raise ValueError(f"socket {self.slug!r}: only an image can name the mask")
         if self.optional and (self.reference or self.kind == "segmentation"):
             raise ValueError(f"socket {self.slug!r}: neither the reference nor the mask can be optional")
+        if self.optional and self.names_mask:
+            raise ValueError(f"socket {self.slug!r}: the image that names the mask cannot be optional")
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ class Interface:
             raise ValueError("an input is an image or points, not a segmentation")
         if sum(socket.reference for socket in self.inputs) != 1:
             raise ValueError("exactly one input image must be the reference")
+        if sum(socket.names_mask for socket in self.inputs) != 1:
+            raise ValueError("exactly one input image must name the mask (names_mask)")
         if [socket.kind for socket in self.outputs] != ["segmentation"]:
             raise ValueError("exactly one output, a segmentation, is expected")
 
@@ -75,6 +83,11 @@ class Interface:
     def reference(self) -> Socket:
         """The input image whose grid the mask takes over."""
         return next(socket for socket in self.inputs if socket.reference)
+
+    @property
+    def namesake(self) -> Socket:
+        """The input image whose file name the mask takes over."""
+        return next(socket for socket in self.inputs if socket.names_mask)
 
     @property
     def mask(self) -> Socket:

@@ -40,7 +40,7 @@ def read_case(input_dir: Path, interface: Interface) -> Case:
             for slug, socket in image_sockets.items()
         },
         geometry=grid,
-        stem=image_stem(paths[interface.reference.slug]),
+        stem=image_stem(paths[interface.namesake.slug]),
         clicks=clicks,
     )
 

@@ -1,4 +1,8 @@
-"""nnU-Net v1's `plans.pkl`, read into `Plans`; nnFormer, and so GEPNet, writes the same form."""
+"""nnU-Net v1's plans, read into `Plans`; nnFormer, and so GEPNet, writes the same form.
+
+They lie in `plans.pkl`, and beside each checkpoint in its companion, `model_final_checkpoint.model.pkl`;
+where neither is at hand, they can be given as JSON.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,8 +12,12 @@ from typing import Any, TypeVar
 
 from common.errors import ModelError
 from common.nnunet.plans import Channel, Plans, Resampling, Scheme, Statistics
+from common.nnunet.plans_v1_json import read_json_plans
 from common.nnunet.safe_pickle import load
 
+PLANS_FILE = "plans.pkl"
+COMPANION_SUFFIX = ".pkl"
+"""What a companion's name has more than its checkpoint's."""
 SCHEMES: dict[str, Scheme] = {"CT": "ct", "CT2": "ct2", "nonCT": "z_score", "noNorm": "none"}
 PREPROCESSORS = (None, "GenericPreprocessor")
 MIRROR_AXES = (0, 1, 2)
@@ -38,28 +46,41 @@ class UNet:
     """One for each stage, the deepest last."""
 
 
-def read_plans_v1(folder: Path) -> Plans:
-    """Read the plans of the full-resolution stage in a folder as training left it.
+def find_plans(folder: Path, checkpoint: Path, remedy: str = "copy one of them from the training") -> Path:
+    """The file in a trained folder that holds the plans: `plans.pkl`, or else the companion of `checkpoint`.
 
-    Raises `ModelError` for a `plans.pkl` that is missing or broken or holds more than data, and for what
-    inference cannot do: 2D networks, unknown preprocessors and normalisations.
+    Raises `ModelError` where there is neither; `remedy` is its last clause.
     """
-    return _read(folder, _plans)
+    path, companion = folder / PLANS_FILE, checkpoint.with_name(f"{checkpoint.name}{COMPANION_SUFFIX}")
+    for candidate in (path, companion):
+        if candidate.exists():
+            return candidate
+    raise ModelError(f"{folder}: found neither {PLANS_FILE} nor {companion.relative_to(folder)}; {remedy}")
 
 
-def read_unet(folder: Path) -> UNet:
+def read_plans_v1(path: Path) -> Plans:
+    """Read the plans of the full-resolution stage from `plans.pkl`, a checkpoint's companion or JSON.
+
+    The file's name tells which. Raises `ModelError` for a file that is missing or broken or holds more than
+    data, and for what inference cannot do: 2D networks, unknown preprocessors and normalisations.
+    """
+    return _read(path, _plans)
+
+
+def read_unet(path: Path) -> UNet:
     """Read the network's make of the same stage; raises `ModelError` as `read_plans_v1` does."""
-    return _read(folder, _unet)
+    return _read(path, _unet)
 
 
 class _UnsupportedError(Exception):
     """Plans that are well-formed but ask for what this package does not do."""
 
 
-def _read(folder: Path, convert: Callable[[Mapping[str, Any], Mapping[str, Any]], T]) -> T:
-    path = folder / "plans.pkl"
-    document = load(path)
+def _read(path: Path, convert: Callable[[Mapping[str, Any], Mapping[str, Any]], T]) -> T:
+    document = read_json_plans(path) if path.suffix == ".json" else load(path)
     try:
+        if path.name.endswith(f".model{COMPANION_SUFFIX}"):
+            document = document["plans"]
         stages = document["plans_per_stage"]
         return convert(document, stages[max(stages)])
     except _UnsupportedError as error:

@@ -26,7 +26,7 @@ from common.export.voxel_pairs import FromPairs, ToPairs, on_pairs
 from common.export.weights import load_weights
 from common.model_folder import Model, new_model_folder, sha256_of_all, write_model
 from common.nnunet.plans import Plans
-from common.nnunet.plans_v1 import MIRROR_AXES, read_plans_v1
+from common.nnunet.plans_v1 import MIRROR_AXES, find_plans, read_plans_v1
 from common.nnunet.postprocessing_v1 import read_postprocessing
 from common.nnunet.resample import Shape
 
@@ -40,40 +40,49 @@ HYBRID_FEATURES = (32, 64, 128)
 DOWNSAMPLING = 2 ** len(CNN_FEATURES + HYBRID_FEATURES)
 
 USE_ITS_PLANS = "use the plans that this checkpoint was trained with"
+OR_GIVE_PLANS = "copy one of them from the training, or give the plans as JSON with --plans FILE"
 
 
-def export(checkpoint: Path, destination: Path, folds: Sequence[str] | None = None) -> None:
+def export(
+    checkpoint: Path,
+    destination: Path,
+    folds: Sequence[str] | None = None,
+    plans: Path | None = None,
+) -> None:
     """Write the model folder `destination` from the trained folder `checkpoint`: all folds, or those named.
 
-    Raises `ModelError` for a checkpoint that is damaged, hostile, or not one of this algorithm.
+    `plans` is a file of plans, as a rule JSON, that is used instead of the folder's: `plans.pkl`, or else the
+    companion of the first fold. Raises `ModelError` for a checkpoint that is damaged, hostile, or not one of
+    this algorithm.
     """
-    plans = read_plans(checkpoint)
     found = find_folds(checkpoint, folds, CHECKPOINT_FILE)
+    plans_file = plans or find_plans(checkpoint, next(iter(found.values())), OR_GIVE_PLANS)
+    plan = read_plans(plans_file)
     postprocessing = read_postprocessing(checkpoint)
-    source = sha256_of_all(checkpoint, [checkpoint / "plans.pkl", *found.values()])
+    source = sha256_of_all(checkpoint, [plans_file, *found.values()])
     with new_model_folder(destination) as folder:
         network = export_network(
             folder,
             "segmentation",
             list(found),
-            lambda fold: load_network(plans, found[fold]),
-            channels=[channel.name for channel in plans.channels],
-            patch=plans.patch,
+            lambda fold: load_network(plan, found[fold]),
+            channels=[channel.name for channel in plan.channels],
+            patch=plan.patch,
             classes=CLASSES,
             mirror_axes=MIRROR_AXES,
-            plans=plans,
+            plans=plan,
             arrange=on_voxel_pairs,
         )
         write_model(folder, Model(ALGORITHM, (network,), source, asdict(postprocessing)))
 
 
-def read_plans(folder: Path) -> Plans:
-    """The plans, with the platform's names for the modalities: PET, or PET and CT.
+def read_plans(path: Path) -> Plans:
+    """The plans in a file, with the platform's names for the modalities: PET, or PET and CT.
 
     Raises `ModelError` as `read_plans_v1` does, for another number of modalities, and for a patch that the
     network cannot take.
     """
-    plans, path = read_plans_v1(folder), folder / "plans.pkl"
+    plans = read_plans_v1(path)
     if len(plans.channels) > len(IMAGE_CHANNELS):
         raise ModelError(
             f"{path}: found {len(plans.channels)} modalities, expected 1 (PET) or 2 (PET, CT); use a "
@@ -96,7 +105,7 @@ def load_network(plans: Plans, path: Path) -> "GEPNet":
     trained_at = _spatial_shape(weights)
     if trained_at not in (None, plans.patch):
         raise ModelError(
-            f"{path}: trained on tiles of {trained_at} voxels, plans.pkl says {plans.patch}; {USE_ITS_PLANS}"
+            f"{path}: trained on tiles of {trained_at} voxels, the plans say {plans.patch}; {USE_ITS_PLANS}"
         )
     network = GEPNet(plans.patch, len(plans.channels), CLASSES)
     load_weights(network, weights, path, wanted="GEPNet as the plans describe it")

@@ -18,7 +18,7 @@ from common.export.parity import smallest_patch
 from common.export.res2net_unet import CLASSES, load_localiser
 from common.model_folder import Model, Network, new_model_folder, sha256_of_all, write_model
 from common.nnunet.plans import Plans
-from common.nnunet.plans_v1 import MIRROR_AXES, UNet, read_plans_v1, read_unet
+from common.nnunet.plans_v1 import MIRROR_AXES, UNet, find_plans, read_plans_v1, read_unet
 from common.nnunet.postprocessing_v1 import read_postprocessing
 from containers.l2snet.localisation import CHANNELS, MIDDLE, TILE
 
@@ -33,11 +33,12 @@ def export(checkpoint: Path, destination: Path, folds: Sequence[str] | None = No
 
     Raises `ModelError` for a checkpoint that is damaged, hostile, or not one of this algorithm.
     """
-    plans, make = read_plans(checkpoint)
     found = find_folds(checkpoint, folds, CHECKPOINT_FILE)
+    plans_file = find_plans(checkpoint, next(iter(found.values())))
+    plans, make = read_plans(plans_file)
     localiser = _find_localiser(checkpoint / f"fold_{FOLD_OF_LOCALISER}")
     postprocessing = read_postprocessing(checkpoint)
-    source = sha256_of_all(checkpoint, [checkpoint / "plans.pkl", localiser, *found.values()])
+    source = sha256_of_all(checkpoint, [plans_file, localiser, *found.values()])
     with new_model_folder(destination) as folder:
         networks = (
             export_localisation(folder, load_localiser(localiser)),
@@ -75,16 +76,16 @@ def export_segmentation(folder: Path, plans: Plans, make: UNet, folds: Mapping[s
     )
 
 
-def read_plans(folder: Path) -> tuple[Plans, UNet]:
-    """The plans, with the platform's names for the modalities, and the 3D network's make.
+def read_plans(path: Path) -> tuple[Plans, UNet]:
+    """The plans in a file, with the platform's names for the modalities, and the 3D network's make.
 
     Raises `ModelError` as `read_plans_v1` does, and for another number of modalities or classes.
     """
-    plans, make = read_plans_v1(folder), read_unet(folder)
+    plans, make = read_plans_v1(path), read_unet(path)
     found = len(plans.channels), make.classes
     if found != (len(IMAGE_CHANNELS), CLASSES):
         raise ModelError(
-            f"{folder / 'plans.pkl'}: found {found[0]} modalities and {found[1]} classes, expected "
+            f"{path}: found {found[0]} modalities and {found[1]} classes, expected "
             f"{len(IMAGE_CHANNELS)} ({', '.join(IMAGE_CHANNELS)}) and {CLASSES} (background, lesion); use a "
             "checkpoint that was trained for this algorithm"
         )

@@ -248,6 +248,15 @@ def test_plans_that_are_not_supported_are_exit_code_3(golden_checkpoint, tmp_pat
     assert f"{checkpoint / 'plans.json'}: configuration 3d_fullres: found normalization scheme" in line
 
 
+@pytest.mark.parametrize("algorithm", ["autopet_interactive", "l2snet"])
+def test_plans_for_an_algorithm_that_takes_none_are_exit_code_2(algorithm, tmp_path, capsys):
+    folders = ["--checkpoint", str(tmp_path), "--model", str(tmp_path / "model")]
+    assert main(["export", algorithm, *folders, "--plans", "plans.json"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"error: --plans: {algorithm} reads its plans in the checkpoint's folder; leave --plans out"
+    )
+
+
 def test_unwritable_output_is_exit_code_2_before_the_work(run, tmp_path):
     (tmp_path / "file").touch()
     code, lines = run(output=tmp_path / "file")

@@ -19,6 +19,7 @@ from common.model_folder import (
     new_model_folder,
     read_model,
     sha256_of,
+    sha256_of_all,
     write_model,
     write_run,
 )
@@ -293,3 +294,14 @@ def test_folds_are_those_of_the_network_that_has_most(tmp_path: Path) -> None:
     model = write(tmp_path)
     alone = replace(model.networks[0], name="localisation", folds=model.networks[0].folds[:1])
     assert replace(model, networks=(alone, *model.networks)).fold_names == ["0", "1"]
+
+
+def test_the_hash_over_files_covers_one_that_lies_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    inside, outside = tmp_path / "folder/weights", tmp_path / "plans.json"
+    inside.write_bytes(b"weights")
+    outside.write_text("{}")
+    before = sha256_of_all(tmp_path / "folder", [inside, outside])
+    assert sha256_of_all(tmp_path / "folder", [inside, outside]) == before
+    outside.write_text("{ }")
+    assert sha256_of_all(tmp_path / "folder", [inside, outside]) != before

@@ -20,7 +20,7 @@ from common.export.demo_plans_v1 import make_plans, write_plans
 from common.export.demo_subjects import ill_phantoms, in_network_space
 from common.export.demo_training import expect_rare_foreground, freeze_at_zero, seeded, train
 from common.nnunet.plans import Plans
-from common.nnunet.plans_v1 import MIRROR_AXES, read_plans_v1
+from common.nnunet.plans_v1 import MIRROR_AXES, PLANS_FILE, read_plans_v1
 from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
 from containers.gepnet.network import GEPNet
 
@@ -63,7 +63,7 @@ def train_checkpoint(output: Path, phases: Sequence[Phase] = PHASES) -> None:
     for phase in phases:
         train(
             network,
-            _sampler(read_plans_v1(output), phase.phantoms),
+            _sampler(read_plans_v1(output / PLANS_FILE), phase.phantoms),
             steps=phase.steps,
             seed=phase.first_seed,
             mirror_axes=MIRROR_AXES,

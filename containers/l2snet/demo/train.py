@@ -20,7 +20,7 @@ from common.export.demo_subjects import ill_phantoms, in_network_space
 from common.export.demo_training import expect_rare_foreground, initialise, train
 from common.export.nnunet_v1 import GenericUNet
 from common.export.shallow_localiser import ShallowLocaliser, whole_state
-from common.nnunet.plans_v1 import MIRROR_AXES
+from common.nnunet.plans_v1 import MIRROR_AXES, PLANS_FILE
 from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
 from containers.l2snet.demo.subjects import in_frames
 from containers.l2snet.network import IMAGE_CHANNELS, read_plans
@@ -80,7 +80,7 @@ def _train_localisation(path: Path, steps: int, subjects: int) -> None:
 
 
 def _train_segmentation(folder: Path, plans: dict[str, Any], steps: int, subjects: int) -> None:
-    network_plans, make = read_plans(folder)
+    network_plans, make = read_plans(folder / PLANS_FILE)
     prepared = [
         in_network_space(phantom, (phantom.pet, phantom.ct), network_plans)
         for phantom in ill_phantoms(FIRST_SEED, subjects)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.export.demo_plans_v1 import make_plans, write_plans
-from common.nnunet.plans_v1 import read_plans_v1, read_unet
+from common.nnunet.plans_v1 import PLANS_FILE, read_plans_v1, read_unet
 
 
 @pytest.mark.parametrize(("scheme", "read_as"), [("CT", "ct"), ("nonCT", "z_score")])
@@ -22,7 +22,7 @@ def test_plans_are_read_as_nnunet_v1s(scheme: str, read_as: str, tmp_path: Path)
         scheme=scheme,  # type: ignore[arg-type]
     )
     write_plans(plans, tmp_path)
-    read, make = read_plans_v1(tmp_path), read_unet(tmp_path)
+    read, make = read_plans_v1(tmp_path / PLANS_FILE), read_unet(tmp_path / PLANS_FILE)
     assert (read.patch, read.spacing) == ((32, 48, 64), (4.0, 3.0, 2.0))
     assert [(channel.name, channel.scheme) for channel in read.channels] == [
         ("PET", read_as),

@@ -10,10 +10,10 @@ import torch
 
 from common.errors import ModelError
 from common.export.nnunet_v1 import GenericUNet, load_unet
-from common.nnunet.plans_v1 import read_unet
+from common.nnunet.plans_v1 import PLANS_FILE, read_unet
 from tests import golden_data
 
-MAKE = read_unet(golden_data.GOLDEN / "nnunet_v1" / "model")
+MAKE = read_unet(golden_data.GOLDEN / "nnunet_v1" / "model" / PLANS_FILE)
 
 Write = Callable[..., Path]
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 OBLIQUE = tuple(Rotation.from_euler("xyz", (20, -35, 50), degrees=True).as_matrix().ravel().tolist())
 GRID = Geometry((9, 8, 7), (2.0, 2.0, 3.0), (-10.0, 5.0, 20.0), IDENTITY)
 
-CT = Socket("ct", "image", "images/ct", outside=-1024.0)
+CT = Socket("ct", "image", "images/ct", names_mask=True, outside=-1024.0)
 PET = Socket("pet", "image", "images/pet", reference=True)
+PET_ALONE = replace(PET, names_mask=True)
 CLICKS = Socket("lesion-clicks", "multiple-points", "lesion-clicks.json", optional=True)
 MASK = Socket("tumor-lesion-segmentation", "segmentation", "images/tumor-lesion-segmentation")
 INTERFACE = Interface("Lesions", (CT, PET, CLICKS), (MASK,))

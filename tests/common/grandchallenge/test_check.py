@@ -9,7 +9,17 @@ import SimpleITK
 from common.grandchallenge.check import check_output
 from common.grandchallenge.geometry import Geometry
 from common.grandchallenge.writing import write_mask
-from tests.common.grandchallenge.helpers import GRID, INTERFACE, MASK, OBLIQUE, refused, save, save_case
+from tests.common.grandchallenge.helpers import (
+    CT,
+    GRID,
+    INTERFACE,
+    MASK,
+    OBLIQUE,
+    PET_ALONE,
+    refused,
+    save,
+    save_case,
+)
 
 VOXELS = np.random.default_rng(0).integers(0, 2, GRID.shape).astype(np.uint8)
 
@@ -21,13 +31,13 @@ def input_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def output_dir(tmp_path: Path) -> Path:
-    write_mask(VOXELS, GRID, tmp_path / "output" / MASK.relative_path, "pet-of-case")
+    write_mask(VOXELS, GRID, tmp_path / "output" / MASK.relative_path, "ct-of-case")
     return tmp_path / "output"
 
 
 @pytest.fixture
 def mask(output_dir: Path) -> Path:
-    return output_dir / MASK.relative_path / "pet-of-case.mha"
+    return output_dir / MASK.relative_path / "ct-of-case.mha"
 
 
 def test_mask_of_a_run_passes(input_dir: Path, output_dir: Path, mask: Path) -> None:
@@ -57,7 +67,7 @@ def test_missing_mask_is_refused(input_dir: Path, output_dir: Path, mask: Path) 
 
 def test_second_mask_is_refused(input_dir: Path, output_dir: Path, mask: Path) -> None:
     write_mask(VOXELS, GRID, mask.parent, "other")
-    with refused(mask.parent, "2 images (found other.mha, pet-of-case.mha)"):
+    with refused(mask.parent, "2 images (found ct-of-case.mha, other.mha)"):
         check_output(input_dir, output_dir, INTERFACE)
 
 
@@ -130,6 +140,23 @@ def test_mask_on_another_grid_is_refused(
     save(mask, VOXELS.reshape(grid.shape), grid)
     with refused(mask, f"{name} (", "expected that of the reference image"):
         check_output(input_dir, output_dir, INTERFACE)
+
+
+@pytest.mark.parametrize("name", ["pet-of-case.mha", "mask.mha"])
+def test_mask_of_another_name_than_its_image_is_refused(
+    input_dir: Path, output_dir: Path, mask: Path, name: str
+) -> None:
+    wrong = mask.rename(mask.with_name(name))
+    with refused(wrong, "expected the name ct-of-case.mha, after the image", "images/ct/ct-of-case.mha"):
+        check_output(input_dir, output_dir, INTERFACE)
+
+
+def test_mask_named_after_the_reference_passes_where_the_interface_says_so(
+    input_dir: Path, output_dir: Path, mask: Path
+) -> None:
+    inputs = (replace(CT, names_mask=False), PET_ALONE)
+    mask = mask.rename(mask.with_name("pet-of-case.mha"))
+    assert check_output(input_dir, output_dir, replace(INTERFACE, inputs=inputs)) == mask
 
 
 def test_other_labels_are_refused(input_dir: Path, output_dir: Path, mask: Path) -> None:

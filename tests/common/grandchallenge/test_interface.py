@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from common.grandchallenge.interface import Interface, is_relative_path
-from tests.common.grandchallenge.helpers import CT, INTERFACE, MASK, PET, REPOSITORY
+from tests.common.grandchallenge.helpers import CT, INTERFACE, MASK, PET, PET_ALONE, REPOSITORY
 
 DOCUMENT: dict[str, Any] = {
     "title": "Lesions",
     "inputs": [
-        {"slug": "ct", "kind": "image", "relative_path": "images/ct", "outside": -1024},
+        {"slug": "ct", "kind": "image", "relative_path": "images/ct", "outside": -1024, "names_mask": True},
         {"slug": "pet", "kind": "image", "relative_path": "images/pet", "reference": True},
         {
             "slug": "lesion-clicks",
@@ -34,7 +34,17 @@ def test_interface_file_gives_its_sockets(tmp_path: Path) -> None:
     interface = load(tmp_path, DOCUMENT)
     assert interface == INTERFACE
     assert interface.reference == PET
+    assert interface.namesake == CT
     assert interface.mask == MASK
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "image"), [("autopet_interactive", "ct"), ("gepnet", "pet"), ("l2snet", "ct")]
+)
+def test_the_mask_is_named_as_the_original_names_it(algorithm: str, image: str) -> None:
+    interface = Interface.load(REPOSITORY / "containers" / algorithm / "interface.json")
+    assert interface.namesake.slug == image
+    assert interface.reference.slug == "pet"
 
 
 def test_every_algorithm_has_a_sound_interface() -> None:
@@ -54,6 +64,11 @@ def test_every_algorithm_has_a_sound_interface() -> None:
         (1, "reference", False, "exactly one input image"),
         (2, "reference", True, "only an image"),
         (1, "optional", True, "neither the reference nor the mask can be optional"),
+        (0, "names_mask", False, "exactly one input image must name the mask"),
+        (1, "names_mask", True, "exactly one input image must name the mask"),
+        (2, "names_mask", True, "only an image can name the mask"),
+        (0, "optional", True, "the image that names the mask cannot be optional"),
+        (0, "names_mask", "ct", "names_mask"),
         (0, "slug", "pet", "twice"),
         (0, "outside", "air", "outside"),
         (0, "colour", "red", "colour"),
@@ -69,12 +84,12 @@ def test_broken_socket_is_named(tmp_path: Path, socket: int, entry: str, value: 
 @pytest.mark.parametrize("outputs", [[], [asdict(MASK), {**asdict(MASK), "slug": "other"}], [asdict(CT)]])
 def test_exactly_one_segmentation_comes_out(tmp_path: Path, outputs: object) -> None:
     with pytest.raises(ValueError, match="exactly one output"):
-        load(tmp_path, {**DOCUMENT, "inputs": DOCUMENT["inputs"][1:], "outputs": outputs})
+        load(tmp_path, {**DOCUMENT, "inputs": [asdict(PET_ALONE)], "outputs": outputs})
 
 
 def test_segmentation_is_no_input(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a segmentation"):
-        load(tmp_path, {**DOCUMENT, "inputs": [asdict(PET), {**asdict(MASK), "slug": "prior"}]})
+        load(tmp_path, {**DOCUMENT, "inputs": [asdict(PET_ALONE), {**asdict(MASK), "slug": "prior"}]})
 
 
 def test_interface_that_is_not_json_is_named(tmp_path: Path) -> None:

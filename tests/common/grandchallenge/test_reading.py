@@ -20,12 +20,15 @@ from tests.common.grandchallenge.helpers import (
     MASK,
     OBLIQUE,
     PET,
+    PET_ALONE,
     noise,
     refused,
     run_python,
     save,
     save_case,
 )
+
+CT_OPTIONAL = Interface("CT optional", (PET_ALONE, replace(CT, names_mask=False, optional=True)), (MASK,))
 
 
 @pytest.fixture
@@ -39,15 +42,16 @@ def test_case_is_what_the_platform_laid_out(input_dir: Path, caplog: pytest.LogC
     np.testing.assert_array_equal(case.images["pet"], noise(GRID.shape, 2))
     assert list(case.images) == ["ct", "pet"]
     assert case.geometry == GRID
-    assert case.stem == "pet-of-case"
+    assert case.stem == "ct-of-case"
     assert case.clicks == (Click((1, 2, 3), "tumor"),)
     assert not caplog.records
 
 
 def test_case_of_one_image_needs_no_other(input_dir: Path) -> None:
     shutil.rmtree(input_dir / "images/ct")
-    case = read_case(input_dir, Interface("PET only", (PET,), (MASK,)))
+    case = read_case(input_dir, Interface("PET only", (PET_ALONE,), (MASK,)))
     assert list(case.images) == ["pet"]
+    assert case.stem == "pet-of-case"
     assert case.clicks == ()
 
 
@@ -75,19 +79,19 @@ def test_a_missing_optional_image_is_left_out_with_a_warning(
 ) -> None:
     shutil.rmtree(input_dir / "images/ct")
     with caplog.at_level(logging.WARNING):
-        case = read_case(input_dir, Interface("CT optional", (PET, replace(CT, optional=True)), (MASK,)))
+        case = read_case(input_dir, CT_OPTIONAL)
     assert list(case.images) == ["pet"]
     assert f"{input_dir / 'images/ct'}: no such file" in caplog.text
 
 
 def test_an_optional_image_that_is_there_is_read(input_dir: Path) -> None:
-    case = read_case(input_dir, Interface("CT optional", (PET, replace(CT, optional=True)), (MASK,)))
+    case = read_case(input_dir, CT_OPTIONAL)
     assert list(case.images) == ["pet", "ct"]
 
 
 def test_missing_clicks_are_refused_where_they_are_needed(input_dir: Path) -> None:
     (input_dir / "lesion-clicks.json").unlink()
-    interface = Interface("Clicks needed", (PET, replace(CLICKS, optional=False)), (MASK,))
+    interface = Interface("Clicks needed", (PET_ALONE, replace(CLICKS, optional=False)), (MASK,))
     with refused(input_dir / "lesion-clicks.json", "no such file"):
         read_case(input_dir, interface)
 

@@ -1,3 +1,5 @@
+import json
+import os
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,9 +11,11 @@ import pytest
 
 from common.errors import ModelError
 from common.nnunet.plans import Channel, Plans, Resampling, Statistics
-from common.nnunet.plans_v1 import UNet, read_plans_v1, read_unet
+from common.nnunet.plans_v1 import PLANS_FILE, UNet, find_plans, read_plans_v1, read_unet
+from common.nnunet.safe_pickle import load
+from tests.common.nnunet.json_plans import json_plans
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "nnunet_v1" / "model"
+GOLDEN = Path(__file__).parents[2] / "golden" / "nnunet_v1" / "model" / PLANS_FILE
 
 Edit = Callable[[dict[str, Any]], Any]
 
@@ -46,10 +50,11 @@ def gepnet_plans() -> dict[str, Any]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+def file(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
     def write(document: dict[str, Any]) -> Path:
-        (tmp_path / "plans.pkl").write_bytes(pickle.dumps(document))
-        return tmp_path
+        path = tmp_path / PLANS_FILE
+        path.write_bytes(pickle.dumps(document))
+        return path
 
     return write
 
@@ -78,27 +83,27 @@ def test_the_network_of_nnunet_is_read() -> None:
     )
 
 
-def test_plans_of_gepnet_are_read_at_full_resolution(folder: Callable[[dict[str, Any]], Path]) -> None:
-    plans = read_plans_v1(folder(gepnet_plans()))
+def test_plans_of_gepnet_are_read_at_full_resolution(file: Callable[[dict[str, Any]], Path]) -> None:
+    plans = read_plans_v1(file(gepnet_plans()))
     assert plans.spacing == (1.0, 1.0, 1.0)
     assert plans.patch == (64, 64, 64)
     assert plans.transpose_forward == (0, 2, 1)
     assert plans.channels == (Channel("PET", "z_score", use_mask=True),)
-    assert read_unet(folder(gepnet_plans())).classes == 3
+    assert read_unet(file(gepnet_plans())).classes == 3
 
 
-def test_settings_that_old_plans_lack_have_defaults(folder: Callable[[dict[str, Any]], Path]) -> None:
+def test_settings_that_old_plans_lack_have_defaults(file: Callable[[dict[str, Any]], Path]) -> None:
     document = gepnet_plans()
     del document["preprocessor_name"]
     document["transpose_forward"] = None
-    plans = read_plans_v1(folder(document))
+    plans = read_plans_v1(file(document))
     assert plans.transpose_forward == (0, 1, 2)
-    assert read_unet(folder(document)).convolutions == 2
+    assert read_unet(file(document)).convolutions == 2
 
 
-def test_the_plans_may_say_how_to_resample_the_prediction(folder: Callable[[dict[str, Any]], Path]) -> None:
+def test_the_plans_may_say_how_to_resample_the_prediction(file: Callable[[dict[str, Any]], Path]) -> None:
     export = {"force_separate_z": False, "interpolation_order": 0, "interpolation_order_z": 1}
-    plans = read_plans_v1(folder(gepnet_plans() | {"segmentation_export_params": export}))
+    plans = read_plans_v1(file(gepnet_plans() | {"segmentation_export_params": export}))
     assert plans.resample_prediction == Resampling(order=0, order_z=1, force_separate_z=False)
 
 
@@ -119,26 +124,136 @@ def test_the_plans_may_say_how_to_resample_the_prediction(folder: Callable[[dict
     ],
 )
 def test_plans_that_cannot_be_followed_are_refused_by_entry(
-    folder: Callable[[dict[str, Any]], Path], edit: Edit, message: str
+    file: Callable[[dict[str, Any]], Path], edit: Edit, message: str
 ) -> None:
     document = gepnet_plans()
     edit(document)
     with pytest.raises(ModelError, match=rf"plans\.pkl: .*{message}") as caught:
-        read_plans_v1(folder(document))
+        read_plans_v1(file(document))
     assert caught.value.exit_code == 3
     assert "\n" not in str(caught.value)
 
 
-def test_a_network_with_a_kernel_too_few_is_refused(folder: Callable[[dict[str, Any]], Path]) -> None:
+def test_a_network_with_a_kernel_too_few_is_refused(file: Callable[[dict[str, Any]], Path]) -> None:
     document = gepnet_plans()
     document["plans_per_stage"][1]["conv_kernel_sizes"] = [[3, 3, 3]] * 2
     with pytest.raises(ModelError, match="found 2 conv_kernel_sizes and 2 pool_op_kernel_sizes"):
-        read_unet(folder(document))
+        read_unet(file(document))
 
 
 @pytest.mark.parametrize("document", [None, 7, [], "plans", {"plans_per_stage": 3}])
 def test_a_pickle_of_something_else_is_refused(
-    folder: Callable[[dict[str, Any]], Path], document: dict[str, Any]
+    file: Callable[[dict[str, Any]], Path], document: dict[str, Any]
 ) -> None:
     with pytest.raises(ModelError, match="expected the plans that nnU-Net v1 wrote"):
-        read_plans_v1(folder(document))
+        read_plans_v1(file(document))
+
+
+COMPANION = "fold_1/model_final_checkpoint.model.pkl"
+
+
+@pytest.fixture
+def companion(tmp_path: Path) -> Path:
+    """The plans in a checkpoint's companion alone, as the trainers of nnU-Net v1 and nnFormer write it."""
+    path = tmp_path / COMPANION
+    path.parent.mkdir()
+    trainer = "<class 'gepnet.training.network_training.gepnet_trainer_PET.gepnet_trainer_PET'>"
+    document = OrderedDict(
+        init=("plans.pkl", 1, str(tmp_path), None, True, 0, True, False, True),
+        name="gepnet_trainer_PET",
+        plans=gepnet_plans(),
+    )
+    document["class"] = trainer
+    path.write_bytes(pickle.dumps(document))
+    return path
+
+
+def find(folder: Path) -> Path:
+    return find_plans(folder, folder / "fold_1/model_final_checkpoint.model")
+
+
+def test_the_plans_file_comes_before_the_companion(tmp_path: Path, companion: Path) -> None:
+    (tmp_path / PLANS_FILE).touch()
+    assert companion.exists()
+    assert find(tmp_path) == tmp_path / PLANS_FILE
+
+
+def test_the_companion_holds_the_same_plans(
+    tmp_path: Path, companion: Path, file: Callable[[dict[str, Any]], Path]
+) -> None:
+    assert find(tmp_path) == companion
+    path = file(gepnet_plans())
+    assert read_plans_v1(companion) == read_plans_v1(path)
+    assert read_unet(companion) == read_unet(path)
+
+
+def test_a_folder_without_plans_is_refused_with_what_may_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        find(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: found neither plans.pkl nor {COMPANION}; copy one of them from the training"
+    )
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("hostile",)
+
+
+def test_a_hostile_companion_is_refused_and_not_run(
+    companion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    companion.write_bytes(pickle.dumps({"plans": gepnet_plans(), "init": Hostile()}))
+    with pytest.raises(ModelError, match=r"checkpoint\.model\.pkl: the pickle holds the name .*mkdir"):
+        read_plans_v1(companion)
+    assert not (tmp_path / "hostile").exists()
+
+
+@pytest.mark.parametrize("document", [{"init": (), "name": "trainer"}, {"plans": 3}, [], gepnet_plans()])
+def test_a_companion_without_plans_is_refused(companion: Path, document: object) -> None:
+    companion.write_bytes(pickle.dumps(document))
+    with pytest.raises(ModelError, match=r"model\.pkl: missing or malformed entry"):
+        read_plans_v1(companion)
+
+
+def test_plans_in_json_are_those_of_the_pickle(
+    tmp_path: Path, file: Callable[[dict[str, Any]], Path]
+) -> None:
+    path = tmp_path / "plans.json"
+    path.write_text(json.dumps(json_plans(gepnet_plans())))
+    assert read_plans_v1(path) == read_plans_v1(file(gepnet_plans()))
+
+
+def test_plans_of_ct_in_json_are_those_of_the_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "plans.json"
+    path.write_text(json.dumps(json_plans(load(GOLDEN))))
+    assert read_plans_v1(path) == read_plans_v1(GOLDEN)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("patch_size", [0, 32, 32], r"patch_size \[0, 32, 32\], expected three sizes"),
+        ("current_spacing", [1, -1, 1], "current_spacing .* expected three lengths in mm"),
+        ("transpose_forward", [0, 1, 1], r"transpose_forward \[0, 1, 1\], expected a permutation"),
+    ],
+)
+def test_values_in_json_are_checked_as_those_of_the_pickle(
+    tmp_path: Path, entry: str, value: list[float], message: str
+) -> None:
+    document = json_plans(gepnet_plans())
+    document[entry]["value"] = value
+    path = tmp_path / "plans.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(ModelError, match=rf"plans\.json: .*{message}"):
+        read_plans_v1(path)
+
+
+def test_a_scheme_in_json_is_checked_as_that_of_the_pickle(tmp_path: Path) -> None:
+    document = json_plans(gepnet_plans())
+    document["modalities"][0]["normalization_scheme"]["value"] = "MRI"
+    path = tmp_path / "plans.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(ModelError, match=r"plans\.json: found normalization scheme 'MRI', supported are"):
+        read_plans_v1(path)

@@ -13,7 +13,7 @@ from common.inference.predict import predict
 from common.model_folder import Network
 from common.nnunet.normalise import mean_and_spread
 from common.nnunet.plans import Channel, Plans, Resampling, Statistics
-from common.nnunet.plans_v1 import MIRROR_AXES, read_plans_v1, read_unet
+from common.nnunet.plans_v1 import MIRROR_AXES, PLANS_FILE, read_plans_v1, read_unet
 from common.nnunet.preprocess import preprocess
 from common.nnunet.space import NetworkSpace
 from common.nnunet.volume import ArrayChannel, Volume
@@ -39,7 +39,7 @@ def preprocessed() -> Preprocessed:
     ct, pet = first * 400 - 100, np.exp(second)
     for image in (ct, pet):
         image[:2] = image[:, :3] = image[:, :, -4:] = 0
-    return preprocess([pet, ct], tuple(CASE["spacing_zyx"]), read_plans_v1(FOLDER))
+    return preprocess([pet, ct], tuple(CASE["spacing_zyx"]), read_plans_v1(FOLDER / PLANS_FILE))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
     folder = tmp_path_factory.mktemp("nnunet_v1")
     checkpoint = folder / "model_final_checkpoint.model"
     torch.save({"state_dict": golden_data.weights("nnunet_v1/layout.json", "fold_0/")}, checkpoint)
-    make, plans = read_unet(FOLDER), read_plans_v1(FOLDER)
+    make, plans = read_unet(FOLDER / PLANS_FILE), read_plans_v1(FOLDER / PLANS_FILE)
     return export_network(
         folder,
         "segmentation",

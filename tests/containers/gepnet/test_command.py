@@ -1,5 +1,6 @@
 """Exit codes and messages of the whole command."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,12 @@ import pytest
 import SimpleITK
 
 from common.cli import main
+from common.export.checkpoint_v1 import CHECKPOINT_FILE
+from common.model_folder import read_model, sha256_of_all
+from common.nnunet.safe_pickle import load
 from common.phantom.phantom import make_phantom
 from common.phantom.writing import write_phantom
+from tests.common.nnunet.json_plans import json_plans
 
 MASK = "images/tumor-lesion-segmentation/case.mha"
 
@@ -65,6 +70,25 @@ def test_a_missing_pet_is_exit_code_2(run: Run, case: Path, pet_model: Path) -> 
     code, line = run(pet_model)
     assert code == 2
     assert "images/pet" in line
+
+
+def test_weights_without_plans_are_exported_with_those_given_as_json(
+    pet_checkpoint: Path, pet_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "weights/fold_0" / CHECKPOINT_FILE
+    weights.parent.mkdir(parents=True)
+    shutil.copy(pet_checkpoint / "fold_0" / CHECKPOINT_FILE, weights)
+    plans = tmp_path / "plans.json"
+    plans.write_text(json.dumps(json_plans(load(pet_checkpoint / "plans.pkl"))))
+    export = ["export", "gepnet", "--checkpoint", str(tmp_path / "weights")]
+    export += ["--model", str(tmp_path / "model")]
+    assert main(export) == 3
+    assert "or give the plans as JSON with --plans FILE" in capsys.readouterr().err.splitlines()[-1]
+    assert main([*export, "--plans", str(plans)]) == 0
+    ours, wanted = read_model(tmp_path / "model", "gepnet"), read_model(pet_model, "gepnet")
+    assert ours.networks[0].plans == wanted.networks[0].plans
+    assert [fold.sha256 for fold in ours.networks[0].folds] == [wanted.networks[0].folds[0].sha256]
+    assert ours.source_sha256 == sha256_of_all(tmp_path / "weights", [plans, weights])
 
 
 def test_an_altered_network_is_exit_code_3(run: Run, pet_model: Path, tmp_path: Path) -> None:

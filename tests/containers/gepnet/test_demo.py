@@ -6,7 +6,7 @@ import pytest
 
 from common.export.checkpoint_v1 import CHECKPOINT_FILE, read_weights
 from common.model_folder import Model, read_model
-from common.nnunet.plans_v1 import read_plans_v1
+from common.nnunet.plans_v1 import PLANS_FILE, read_plans_v1
 from common.phantom.phantom import DEFAULT_SPACING
 from containers.gepnet import network
 from containers.gepnet.algorithm import segment
@@ -35,7 +35,7 @@ def test_checkpoint_is_small_and_as_the_training_writes_it() -> None:
     checkpoint = f"fold_0/{CHECKPOINT_FILE}"
     assert files.keys() == {"plans.pkl", checkpoint, f"{checkpoint}.pkl"}
     assert sum(path.stat().st_size for path in files.values()) <= MOST_BYTES
-    plans = read_plans_v1(CHECKPOINT)
+    plans = read_plans_v1(CHECKPOINT / PLANS_FILE)
     assert (plans.patch, plans.spacing) == (PATCH, DEFAULT_SPACING)
     assert not any(
         tensor.any() for name, tensor in read_weights(files[checkpoint]).items() if is_frozen(name)

@@ -1,5 +1,7 @@
+import logging
 import pickle
 import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +12,15 @@ import torch
 from common.errors import ModelError
 from common.export.checkpoint_v1 import CHECKPOINT_FILE
 from common.model_folder import read_model
+from common.nnunet.plans import Channel, Plans, Resampling
+from common.nnunet.plans_v1 import find_plans
 from common.nnunet.postprocessing_v1 import KeepLargest, Postprocessing
 from common.nnunet.safe_pickle import load
-from containers.gepnet.network import export
+from containers.gepnet.network import export, read_plans
 
-FIRST_FOLD = f"fold_0/{CHECKPOINT_FILE}"
+REPOSITORY = Path(__file__).parents[3]
+ECPC_IDS = REPOSITORY / "containers/gepnet/plans/ecpc_ids.json"
+FIRST_FOLD, SECOND_FOLD = (f"fold_{fold}/{CHECKPOINT_FILE}" for fold in range(2))
 
 
 @pytest.fixture
@@ -53,6 +59,56 @@ def test_postprocessing_is_taken_over(checkpoint: Path, tmp_path: Path) -> None:
     assert [fold.name for fold in model.networks[0].folds] == ["1"]
 
 
+def test_without_plans_pkl_the_companion_gives_the_plans(checkpoint: Path) -> None:
+    expected = read_plans(checkpoint / "plans.pkl")
+    (checkpoint / "plans.pkl").unlink()
+    path = find_plans(checkpoint, checkpoint / FIRST_FOLD)
+    assert path == checkpoint / f"{FIRST_FOLD}.pkl"
+    assert read_plans(path) == expected
+
+
+def test_the_companion_is_that_of_the_first_fold_chosen(checkpoint: Path, tmp_path: Path) -> None:
+    (checkpoint / "plans.pkl").unlink()
+    (checkpoint / f"{SECOND_FOLD}.pkl").write_bytes(b"cos\nsystem\n.")
+    with pytest.raises(ModelError, match=rf"{SECOND_FOLD}\.pkl: the pickle holds the name os\.system"):
+        export(checkpoint, tmp_path / "model", folds=["1", "0"])
+    assert not (tmp_path / "model").exists()
+
+
+def test_given_plans_win_over_those_in_the_folder(checkpoint: Path, tmp_path: Path) -> None:
+    plans = tmp_path / "broken.json"
+    plans.write_text("{}")
+    with pytest.raises(ModelError, match=r"broken\.json: plans\.about is missing"):
+        export(checkpoint, tmp_path / "model", plans=plans)
+
+
+def test_the_plans_of_the_published_weights_are_what_the_original_code_gives(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        plans = read_plans(ECPC_IDS)
+    assert plans == Plans(
+        generation=1,
+        patch=(128, 128, 128),
+        spacing=(1.0, 1.0, 1.0),
+        transpose_forward=(0, 1, 2),
+        channels=(Channel("PET", "z_score"),),
+        resample_data=Resampling(order=3),
+        resample_prediction=Resampling(order=1),
+    )
+    assert [record.message.split()[1] for record in caplog.records] == [
+        "plans.modalities[0].normalization_scheme",
+        "plans.modalities[0].use_mask_for_norm",
+    ]
+
+
+def test_the_package_ships_the_plans_of_the_published_weights() -> None:
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    patterns = settings["tool"]["setuptools"]["package-data"]["*"]
+    package = REPOSITORY / "containers/gepnet"
+    assert ECPC_IDS in [path for pattern in patterns for path in package.glob(pattern)]
+
+
 def change_plans(folder: Path, **entries: object) -> None:
     document = load(folder / "plans.pkl")
     assert isinstance(document, dict)
@@ -85,14 +141,17 @@ def another_network(folder: Path) -> None:
     [
         (
             lambda folder: change_patch(folder, (64, 32, 32)),
-            r"trained on tiles of \(32, 32, 32\) voxels, plans.pkl says \(64, 32, 32\)",
+            r"trained on tiles of \(32, 32, 32\) voxels, the plans say \(64, 32, 32\)",
         ),
         (lambda folder: change_patch(folder, (32, 32, 40)), "expected multiples of 32"),
         (lambda folder: add_modalities(folder, 2), r"weights do not fit .* of another shape: init.0.weight"),
         (lambda folder: add_modalities(folder, 3), r"found 3 modalities, expected 1 \(PET\) or 2"),
         (lambda folder: shutil.rmtree(folder / "fold_0"), "found no fold_0/model_final"),
         (another_network, "weights do not fit GEPNet"),
-        (lambda folder: (folder / "plans.pkl").unlink(), "plans.pkl"),
+        (
+            lambda folder: [path.unlink() for path in folder.rglob("*.pkl")],
+            rf"found neither plans.pkl nor {FIRST_FOLD}.pkl; .*, or give .* --plans FILE",
+        ),
     ],
 )
 def test_a_foreign_checkpoint_is_refused_and_nothing_is_written(

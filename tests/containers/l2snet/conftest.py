@@ -36,7 +36,7 @@ def l2snet_model(l2snet_checkpoint: Path) -> Path:
 def light_model(l2snet_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The golden 3D network with a 2D network of one layer, which marks high uptake; not to be changed."""
     folder = tmp_path_factory.mktemp("light")
-    plans, make = network.read_plans(l2snet_checkpoint)
+    plans, make = network.read_plans(l2snet_checkpoint / "plans.pkl")
     checkpoint = l2snet_checkpoint / "fold_0" / CHECKPOINT_FILE
     networks = (
         network.export_localisation(folder, MarksUptake()),

@@ -6,7 +6,7 @@ import pytest
 
 from common.export.checkpoint_v1 import CHECKPOINT_FILE
 from common.model_folder import Model, read_model
-from common.nnunet.plans_v1 import read_plans_v1, read_unet
+from common.nnunet.plans_v1 import PLANS_FILE, read_plans_v1, read_unet
 from common.phantom.phantom import DEFAULT_SPACING
 from containers.l2snet import network
 from containers.l2snet.algorithm import segment
@@ -41,6 +41,6 @@ def test_checkpoint_is_small_and_as_the_training_writes_it() -> None:
     localiser, checkpoint = f"fold_0/epoch_{STEPS_2D:03d}.pth", f"fold_0/{CHECKPOINT_FILE}"
     assert files.keys() == {"plans.pkl", localiser, checkpoint, f"{checkpoint}.pkl"}
     assert sum(path.stat().st_size for path in files.values()) <= MOST_BYTES
-    plans, make = read_plans_v1(CHECKPOINT), read_unet(CHECKPOINT)
+    plans, make = read_plans_v1(CHECKPOINT / PLANS_FILE), read_unet(CHECKPOINT / PLANS_FILE)
     assert (plans.patch, plans.spacing) == (PATCH, DEFAULT_SPACING)
     assert (make.base_features, len(make.strides)) == (BASE_FEATURES, POOLINGS)

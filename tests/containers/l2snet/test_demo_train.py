@@ -11,7 +11,7 @@ from containers.l2snet.network import read_plans
 
 def test_training_leaves_a_folder_as_the_originals_do(tmp_path: Path) -> None:
     train.train_checkpoint(tmp_path, steps_2d=2, steps_3d=2, subjects=1)
-    plans, make = read_plans(tmp_path)
+    plans, make = read_plans(tmp_path / "plans.pkl")
     assert [channel.name for channel in plans.channels] == ["PET", "CT"]
     fold = tmp_path / "fold_0"
     for network in load_unet(make, fold / CHECKPOINT_FILE), load_localiser(fold / "epoch_002.pth"):

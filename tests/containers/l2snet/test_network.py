@@ -9,8 +9,9 @@ import torch
 from common.errors import ModelError
 from common.export.checkpoint_v1 import CHECKPOINT_FILE
 from common.model_folder import read_model
+from common.nnunet.plans_v1 import find_plans
 from common.nnunet.safe_pickle import load
-from containers.l2snet.network import export
+from containers.l2snet.network import export, read_plans
 
 
 @pytest.fixture
@@ -45,6 +46,23 @@ def test_the_measured_parity_is_far_below_the_limit(l2snet_model: Path) -> None:
         assert 0 < fold.parity.max_difference < 1e-4 * fold.parity.spread
 
 
+def test_without_plans_pkl_the_companion_gives_the_plans(checkpoint: Path) -> None:
+    plans, companion = checkpoint / "plans.pkl", checkpoint / "fold_0" / f"{CHECKPOINT_FILE}.pkl"
+    companion.unlink()
+    companion.write_bytes(pickle.dumps({"init": (), "name": "nnUNetTrainerV2", "plans": load(plans)}))
+    expected = read_plans(plans)
+    plans.unlink()
+    assert find_plans(checkpoint, checkpoint / "fold_0" / CHECKPOINT_FILE) == companion
+    assert read_plans(companion) == expected
+
+
+def test_without_plans_pkl_a_broken_companion_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    (checkpoint / "plans.pkl").unlink()
+    with pytest.raises(ModelError, match=r"model_final_checkpoint\.model\.pkl: "):
+        export(checkpoint, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def change_plans(folder: Path, **entries: object) -> None:
     path = folder / "plans.pkl"
     path.write_bytes(pickle.dumps(load(path) | entries))
@@ -72,7 +90,9 @@ ONE_MODALITY = {
             id="more classes",
         ),
         pytest.param(
-            lambda folder: (folder / "plans.pkl").unlink(), "plans.pkl: No such file", id="no plans"
+            lambda folder: [path.unlink() for path in folder.rglob("*.pkl")],
+            "found neither plans.pkl nor fold_0/model_final_checkpoint.model.pkl; copy one of them from",
+            id="no plans",
         ),
         pytest.param(
             lambda folder: (folder / "fold_0/epoch_030.pth").unlink(),
