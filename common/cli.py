@@ -1,7 +1,7 @@
 """The `petct` command.
 
 Exit codes: 0 done; 2 the input is wrong; 3 the model is wrong; 4 the machine could not; 1 is a bug.
-A failure is one line on stderr; only a bug shows a traceback.
+A failure is one line on stderr; only a bug shows a traceback. The log is on stdout, its warnings on stderr.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from typing import Any
 
 from common import algorithms
 from common.errors import InputError, MachineError, PetctError
+from common.log import log_to_standard_streams
 from common.memory import available_memory, peak_memory, require_memory
 from common.settings import BY_NAME, Setting, Values, model_settings, require_folds, resolve, shown
 
@@ -48,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> None:
     parsed = parser().parse_args(arguments)
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, force=True
-    )
+    log_to_standard_streams()
     command: Command = parsed.command
     command(parsed)
 

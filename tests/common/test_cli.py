@@ -34,13 +34,21 @@ def case(phantom_input, tmp_path):
 
 
 @pytest.fixture
-def run(case, golden_model, tmp_path, capsys):
+def news():
+    """The lines of stdout that `run` left."""
+    return []
+
+
+@pytest.fixture
+def run(case, golden_model, tmp_path, capsys, news):
     """Run the case; returns the exit code and the lines of stderr, the last of which the platform shows."""
 
     def run(*options, model=golden_model, output=tmp_path / "output"):
         folders = ["--input", str(case), "--output", str(output), "--model", str(model)]
         code = main(["run", "autopet_interactive", *folders, *options])
-        return code, capsys.readouterr().err.splitlines()
+        shown = capsys.readouterr()
+        news.extend(shown.out.splitlines())
+        return code, shown.err.splitlines()
 
     return run
 
@@ -71,11 +79,16 @@ def test_same_case_gives_the_same_mask(run, tmp_path):
     assert masks[0] == masks[1]
 
 
-def test_one_log_line_names_engine_device_and_precision(run):
-    _, lines = run("--engine", "cpu")
-    (line,) = [line for line in lines if "engine: " in line]
+def test_one_log_line_names_engine_device_and_precision(run, news):
+    run("--engine", "cpu")
+    (line,) = [line for line in news if "engine: " in line]
     assert "engine: cpu, device: " in line
     assert "precision: float32" in line
+
+
+def test_log_of_a_run_without_warnings_is_on_stdout_alone(run, news):
+    assert run("--engine", "cpu") == (0, [])
+    assert "done: " in news[-1]
 
 
 def test_missing_clicks_are_a_warning(run, case):
@@ -83,7 +96,9 @@ def test_missing_clicks_are_a_warning(run, case):
     (case / "lesion-clicks.json").unlink()
     code, lines = run()
     assert code == 0
-    assert any("WARNING" in line and "lesion-clicks.json: no such file" in line for line in lines)
+    (line,) = lines
+    assert "WARNING" in line
+    assert "lesion-clicks.json: no such file" in line
 
 
 def test_time_limit_gives_up_folds_and_mirrorings_before_failing(run):
