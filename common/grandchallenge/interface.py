@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from common.grandchallenge.case import ClickName
 from common.typed_json import decode
 
 Kind = Literal["image", "multiple-points", "segmentation"]
@@ -26,6 +27,8 @@ class Socket:
     """This image's grid is the case's grid; exactly one input image has it."""
     optional: bool = False
     """The case may come without it."""
+    unnamed: ClickName | None = None
+    """What a point without a name is taken for; without this entry it is refused."""
     outside: float = 0.0
     """Value where the image does not reach on the case's grid, in the image's own unit (HU, SUV)."""
 
@@ -38,6 +41,8 @@ class Socket:
             raise ValueError(f"socket {self.slug!r}: images, and only they, lie under 'images/'")
         if self.reference and self.kind != "image":
             raise ValueError(f"socket {self.slug!r}: only an image can be the reference")
+        if self.unnamed and self.kind != "multiple-points":
+            raise ValueError(f"socket {self.slug!r}: only points can be unnamed")
         if self.optional and (self.reference or self.kind == "segmentation"):
             raise ValueError(f"socket {self.slug!r}: neither the reference nor the mask can be optional")
 
