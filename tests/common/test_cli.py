@@ -1,10 +1,12 @@
 """Exit codes and messages of the whole command, on the golden model and a small phantom."""
 
 import json
+import os
 import resource
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -268,6 +270,37 @@ def test_unwritable_output_is_exit_code_2_before_the_work(run, tmp_path):
     code, lines = run(output=tmp_path / "file")
     assert code == 2
     assert str(tmp_path / "file") in lines[-1]
+
+
+def test_another_mask_in_the_output_is_exit_code_2_before_the_work(run, news, tmp_path):
+    (tmp_path / "output" / MASK).parent.mkdir(parents=True)
+    (tmp_path / "output" / MASK).with_name("earlier.mha").touch()
+    code, lines = run()
+    assert code == 2
+    assert "earlier.mha: is there already" in lines[-1]
+    assert not any("engine: " in line for line in news)
+
+
+def test_earlier_mask_of_the_same_case_is_replaced(run, tmp_path):
+    (tmp_path / "output" / MASK).parent.mkdir(parents=True)
+    (tmp_path / "output" / MASK).write_text("earlier")
+    assert run("--engine", "cpu") == (0, [])
+    assert SimpleITK.ReadImage(tmp_path / "output" / MASK).GetPixelID() == SimpleITK.sitkUInt8
+
+
+def test_full_disk_is_exit_code_2_before_the_work(run, news, monkeypatch):
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=2, f_frsize=4096, f_blocks=100))
+    code, lines = run()
+    assert code == 2
+    assert "the mask needs up to 0.03 MiB, 0.00 MiB are free" in lines[-1]
+    assert not any("engine: " in line for line in news)
+
+
+def test_case_of_the_longest_name_in_capitals_has_a_mask(run, case, tmp_path):
+    path = case / "images/pet/case.mha"
+    path.rename(path.with_name("ü" * 125 + "x.MHA"))
+    assert run("--engine", "cpu") == (0, [])
+    assert [path.name for path in (tmp_path / "output").rglob("*.mha")] == ["ü" * 125 + "x.mha"]
 
 
 def test_bfloat16_on_an_engine_without_it_is_exit_code_4(run):
