@@ -1,6 +1,7 @@
 """The `petct` command.
 
-Exit codes: 0 done; 2 the input is wrong; 3 the model is wrong; 4 the machine could not; 1 is a bug.
+Exit codes: 0 done; 2 the input is wrong; 3 the model is wrong; 4 the machine could not; 130 interrupted;
+1 is a bug.
 A failure is one line on stderr; only a bug shows a traceback. The log is on stdout, its warnings on stderr.
 """
 
@@ -24,6 +25,8 @@ logger = logging.getLogger("petct")
 MIB = 2**20
 START = 256 * MIB
 """Bytes that the imports take; with fewer, those of NumPy's and SciPy's libraries do not always return."""
+INTERRUPTED = 130
+"""Exit code, as shells have it: 128 and the signal's number."""
 PHANTOM_BYTES = 20
 """Bytes that a phantom takes for each voxel: both images, noise, and copies to write."""
 
@@ -44,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(MachineError(f"{error.name} is not installed; {remedy}"))
     except MemoryError as error:
         return _fail(MachineError(f"memory ran out ({error}); use a machine with more"))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
     return 0
 
 

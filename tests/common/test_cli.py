@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -312,6 +313,24 @@ def test_bfloat16_on_an_engine_without_it_is_exit_code_4(run):
 def test_failure_leaves_no_output(run, case, tmp_path):
     truncate(case / "images/ct/case.mha")
     run()
+    assert not [path for path in tmp_path.glob("output/**/*") if path.is_file()]
+
+
+def test_interrupted_run_is_exit_code_130_one_line_and_no_output(golden_model, tmp_path):
+    write_phantom(make_phantom(1, (60, 60, 60), (6.0, 4.0, 4.0)), tmp_path / "input", tmp_path / "case.mha")
+    folders = ["--input", tmp_path / "input", "--output", tmp_path / "output", "--model", golden_model]
+    with subprocess.Popen(
+        [sys.executable, "-m", "common.cli", "run", "autopet_interactive", "--engine", "cpu", *folders],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert any(" tiles of fold " in line for line in process.stdout)
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "interrupted\n")
     assert not [path for path in tmp_path.glob("output/**/*") if path.is_file()]
 
 

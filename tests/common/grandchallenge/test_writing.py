@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from common.grandchallenge import metaimage
 from common.grandchallenge.geometry import Geometry
 from common.grandchallenge.metaimage import most_bytes
 from common.grandchallenge.writing import check_destination, prepare_folder, write_mask
@@ -154,6 +155,17 @@ def test_file_system_that_does_not_tell_its_size_is_taken(
 ) -> None:
     disk(monkeypatch, free=0, blocks=0)
     check_destination(tmp_path, "mask", LARGE)
+
+
+def test_interrupted_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(path: Path, mask: object, geometry: object) -> None:
+        path.write_bytes(b"half a mask")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(metaimage, "write", write)
+    with pytest.raises(KeyboardInterrupt):
+        write_mask(MASK, GRID, tmp_path, "mask")
+    assert not list(tmp_path.iterdir())
 
 
 def test_disk_that_runs_full_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
