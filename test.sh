@@ -7,7 +7,8 @@ usage() {
 Usage: ./test.sh [ALGORITHM ...]
 Runs the images of all algorithms, or of those named, on a synthetic case as Grand Challenge does, checks the masks
 as it does and prints a table. The exit status is 0 where every mask is there and right; a mask of the demo's model
-must also reach a Dice of 0.5 against the truth. Run ./build.sh first. build/test/ALGORITHM keeps masks and logs.
+must also reach a Dice of 0.5 against the truth. Run ./build.sh first. build/test/ALGORITHM keeps masks, logs and what
+was on stderr, warnings.txt.
 EOF
 }
 
@@ -37,19 +38,19 @@ logged() {
 evaluate() {
   local folder=$1 masks=("$1"/output/images/*/)
   petct_tools --volume "$DEMO/truth:/truth:ro" --volume "${masks[0]%/}:/masks:ro" \
-    -- evaluate --truth /truth --prediction /masks >>"$folder/log.txt" 2>&1
+    -- evaluate --truth /truth --prediction /masks >>"$folder/log.txt" 2>>"$folder/warnings.txt"
 }
 
 # Runs, checks and measures; prints what is wrong, or "passed".
 verdict() {
   local name=$1 folder=$2 status=0
   "$ROOT/docker/as_platform.sh" "$(image_of "$name")" "$DEMO/input" "$(model_of "$name")" "$folder/output" \
-    >"$folder/log.txt" 2>&1 || status=$?
+    >"$folder/log.txt" 2>"$folder/warnings.txt" || status=$?
   if [[ $status -ne 0 ]]; then
-    echo "failed with exit code $status: $(tail -n 1 "$folder/log.txt")"
+    echo "failed with exit code $status: $(tail -n 1 "$folder/warnings.txt")"
   elif ! petct_tools --volume "$DEMO/input:/input:ro" --volume "$folder/output:/output:ro" \
-    -- check "$name" >>"$folder/log.txt" 2>&1 || ! evaluate "$folder"; then
-    echo "refused: $(tail -n 1 "$folder/log.txt")"
+    -- check "$name" >>"$folder/log.txt" 2>>"$folder/warnings.txt" || ! evaluate "$folder"; then
+    echo "refused: $(tail -n 1 "$folder/warnings.txt")"
   elif is_demo "$name" && ! awk -v dice="$(dice "$folder")" -v least="$LEAST_DICE" 'BEGIN {exit !(dice + 0 >= least)}'; then
     echo "Dice is below $LEAST_DICE"
   else

@@ -1,7 +1,8 @@
 """The `petct` command.
 
-Exit codes: 0 done; 2 the input is wrong; 3 the model is wrong; 4 the machine could not; 1 is a bug.
-A failure is one line on stderr; only a bug shows a traceback.
+Exit codes: 0 done; 2 the input is wrong; 3 the model is wrong; 4 the machine could not; 130 interrupted;
+1 is a bug.
+A failure is one line on stderr; only a bug shows a traceback. The log is on stdout, its warnings on stderr.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any
 
 from common import algorithms
 from common.errors import InputError, MachineError, PetctError
+from common.log import log_to_standard_streams
 from common.memory import available_memory, peak_memory, require_memory
 from common.settings import BY_NAME, Setting, Values, model_settings, require_folds, resolve, shown
 
@@ -24,6 +26,8 @@ logger = logging.getLogger("petct")
 MIB = 2**20
 START = 256 * MIB
 """Bytes that the imports take; with fewer, those of NumPy's and SciPy's libraries do not always return."""
+INTERRUPTED = 130
+"""Exit code, as shells have it: 128 and the signal's number."""
 PHANTOM_BYTES = 20
 """Bytes that a phantom takes for each voxel: both images, noise, and copies to write."""
 
@@ -44,14 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(MachineError(f"{error.name} is not installed; {remedy}"))
     except MemoryError as error:
         return _fail(MachineError(f"memory ran out ({error}); use a machine with more"))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
     return 0
 
 
 def _main(arguments: Sequence[str] | None) -> None:
     parsed = parser().parse_args(arguments)
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, force=True
-    )
+    log_to_standard_streams()
     command: Command = parsed.command
     command(parsed)
 

@@ -12,7 +12,7 @@ import numpy as np
 from common.errors import InputError
 from common.grandchallenge.geometry import Geometry
 from common.grandchallenge.grid import same_grid
-from common.grandchallenge.images import SUFFIXES, image_stem, read_image
+from common.grandchallenge.images import SUFFIXES, image_stem, is_image, read_image
 from common.metrics import Metrics, compare
 
 
@@ -95,7 +95,7 @@ def write_json(results: Sequence[CaseResult], path: Path) -> None:
 def _find_cases(folder: Path) -> dict[str, Path]:
     """Stem → file."""
     try:
-        paths = sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIXES))
+        paths = sorted(path for path in folder.iterdir() if is_image(path.name))
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}; expected a folder of masks") from error
     cases: dict[str, Path] = {}

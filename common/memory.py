@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import MachineError
+from common.sizes import at_least, at_most
 
 logger = logging.getLogger(__name__)
 
@@ -21,13 +22,13 @@ CONTROL_FILES = {
 
 def require_memory(needed: int, purpose: str) -> None:
     """Raise `MachineError` when fewer than `needed` bytes are left for `purpose`."""
-    left = available_memory() - MARGIN
-    logger.info("%s needs about %.2f GiB of memory, %.2f GiB are free", purpose, needed / GIB, left / GIB)
+    left = max(0, available_memory() - MARGIN)
     if needed > left:
         raise MachineError(
-            f"{purpose} needs about {needed / GIB:.2f} GiB of memory, {left / GIB:.2f} GiB are free; use a "
-            "machine with more, or a container with a higher limit"
+            f"{purpose} needs about {at_least(needed, GIB)} GiB of memory, {at_most(left, GIB)} GiB are "
+            "free; use a machine with more, or a container with a higher limit"
         )
+    logger.info("%s needs about %.2f GiB of memory, %.2f GiB are free", purpose, needed / GIB, left / GIB)
 
 
 def available_memory() -> int:

@@ -24,6 +24,8 @@ T = TypeVar("T")
 MODEL_FILE = "model.json"
 STAGING_PREFIX = ".export-"
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+CHECKPOINT_FILES = ("plans.json", "plans.pkl", "fold_*/*", "*.pth", "*.model")
+"""What a training leaves, at the top of its folder."""
 EXPORT_AGAIN = "make the folder again with petct export"
 
 
@@ -195,7 +197,7 @@ def read_model(folder: Path, algorithm: str) -> Model:
     Raises `ModelError` for a folder that is missing, damaged, altered, of another algorithm or format,
     or that holds a pickle.
     """
-    document = _read_document(folder)
+    document = _read_document(folder, algorithm)
     version = document.pop("format_version", None)
     if version not in READABLE_VERSIONS:
         raise _wrong(folder, f"found format version {version!r}, expected {FORMAT_VERSION} or earlier")
@@ -243,14 +245,13 @@ def _text(document: Mapping[str, Any], convert: Callable[[Path], str] = str) -> 
     return json.dumps(document, default=convert, indent=1, allow_nan=False) + "\n"
 
 
-def _read_document(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise ModelError(f"{folder}: no such folder, expected a model folder; name it with --model")
+def _read_document(folder: Path, algorithm: str = "ALGORITHM") -> dict[str, Any]:
+    _require_content(folder, algorithm)
     path = folder / MODEL_FILE
     try:
         document = json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise _wrong(folder, "is missing") from error
+        raise _without_model_file(folder, algorithm) from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     except (ValueError, RecursionError) as error:
@@ -258,6 +259,44 @@ def _read_document(folder: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise _wrong(folder, f"found a {type(document).__name__}, expected a JSON object")
     return document
+
+
+def _require_content(folder: Path, algorithm: str) -> None:
+    """Raise `ModelError` where there is nothing at all, as on the platform without a model."""
+    try:
+        found = "an empty folder" if not any(folder.iterdir()) else None
+    except FileNotFoundError:
+        found = "no such folder"
+    except OSError as error:
+        raise ModelError(
+            f"{folder}: cannot be read ({error.strerror}); name a folder with --model"
+        ) from error
+    if found:
+        raise ModelError(
+            f"{folder}: {found}, expected a model; on the platform upload {_tarball(algorithm)} on your "
+            "algorithm's page, Models, elsewhere name the model's folder with --model"
+        )
+
+
+def _without_model_file(folder: Path, algorithm: str) -> ModelError:
+    """The error for a folder that holds a model one folder deeper, a checkpoint, or something else."""
+    if deeper := sorted(folder.glob(f"*/{MODEL_FILE}")):
+        return ModelError(
+            f"{deeper[0]}: found one folder too deep, expected {folder / MODEL_FILE}; upload "
+            f"{_tarball(algorithm)} as ./export.sh writes it, whose files lie at the top"
+        )
+    patterns = [f"{top}{name}" for top in ("", "*/") for name in CHECKPOINT_FILES]
+    if found := next((path for pattern in patterns for path in sorted(folder.glob(pattern))), None):
+        return ModelError(
+            f"{found}: found a training checkpoint, expected a model exported from it; run ./build.sh "
+            f"{algorithm} --checkpoint DIR and ./export.sh {algorithm}, and upload {_tarball(algorithm)} "
+            "(without Docker: petct export)"
+        )
+    return _wrong(folder, "is missing")
+
+
+def _tarball(algorithm: str) -> str:
+    return f"dist/{algorithm}_model.tar.gz"
 
 
 def _refuse_pickles(folder: Path) -> None:

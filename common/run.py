@@ -9,7 +9,7 @@ from common import algorithms
 from common.errors import InputError
 from common.grandchallenge.interface import Interface
 from common.grandchallenge.reading import read_case
-from common.grandchallenge.writing import check_writable, write_mask
+from common.grandchallenge.writing import check_destination, prepare_folder, write_mask
 from common.inference.options import Options
 from common.model_folder import Model, read_model
 from common.settings import (
@@ -43,10 +43,11 @@ def run(
     start = time.monotonic() if start is None else start
     interface = Interface.load(algorithms.interface_path(name))
     destination = output_dir / interface.outputs[0].relative_path
-    check_writable(destination)
+    prepare_folder(destination)
     model = read_model(model_dir, name)
     options = _options(arguments or {}, model, interface, start)
     case = read_case(input_dir, interface)
+    check_destination(destination, case.stem, case.geometry)
     mask = algorithms.module(name, "algorithm").segment(case, model, options)
     return write_mask(mask, case.geometry, destination, case.stem)
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ def _entry(kind: Any, value: object, where: str) -> Any:
     if is_dataclass(kind):
         return decode(kind, value, where)  # type: ignore[arg-type]
     origin = get_origin(kind)
-    if origin is UnionType:
+    if origin in (Union, UnionType):
         return _optional(kind, value, where)
     if origin is tuple:
         return _tuple(get_args(kind), value, where)

@@ -10,7 +10,7 @@ from tests.golden_cases import write_autopet_checkpoint
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """Take away again what the command sets up: a handler that writes to this test's stderr, and a level."""
+    """Take away again what the command sets up: handlers that write to this test's streams, and a level."""
     handlers, level = logging.root.handlers[:], logging.root.level
     yield
     logging.root.handlers[:] = handlers

@@ -21,7 +21,7 @@ HEADERS_AGREE_WITHIN = 1e-6
 def check_output(input_dir: Path, output_dir: Path, interface: Interface) -> Path:
     """The mask that a run left in `output_dir`; raises `InputError` naming what would be refused."""
     path = find_image(output_dir / interface.mask.relative_path)
-    if path.suffix != ".mha":
+    if path.suffix.lower() != ".mha":
         raise InputError(f"{path}: not a format that the platform imports, expected .mha")
     _check_nothing_else(output_dir, path)
     dtype = metaimage.read_header(path).dtype

@@ -11,6 +11,7 @@ from common.grandchallenge import metaimage, nifti
 from common.grandchallenge.geometry import Geometry
 
 SUFFIXES = (".mha", ".nii.gz")
+"""Of an image's file name, in capital or small letters."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,22 @@ def find_image(folder: Path) -> Path:
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}; expected a folder with one .mha image") from error
-    images = [name for name in names if name.endswith(SUFFIXES)]
+    images = [name for name in names if is_image(name)]
     if len(images) != 1:
         found = ", ".join(names[:3]) + (", …" if len(names) > 3 else "") or "nothing"
         raise InputError(f"{folder}: {len(images)} images (found {found}), expected exactly one .mha file")
     return folder / images[0]
 
 
+def is_image(name: str) -> bool:
+    """Whether a file of this name is taken for an image."""
+    return name.lower().endswith(SUFFIXES)
+
+
 def image_stem(path: Path) -> str:
     """An image's file name without its extension."""
-    suffix = next(suffix for suffix in SUFFIXES if path.name.endswith(suffix))
-    return path.name.removesuffix(suffix)
+    suffix = next(suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix))
+    return path.name[: -len(suffix)]
 
 
 def read_geometry(path: Path) -> Geometry:
@@ -62,7 +68,7 @@ def read_image(path: Path) -> Image:
 
 
 def _is_metaimage(path: Path) -> bool:
-    return path.name.endswith(".mha")
+    return path.suffix.lower() == ".mha"
 
 
 def _check_geometry(path: Path, geometry: Geometry) -> None:

@@ -18,6 +18,8 @@ from common.grandchallenge.messages import excerpt
 
 logger = logging.getLogger(__name__)
 
+FILE = "inputs.json"
+
 
 def sockets_of_case(input_dir: Path, interface: Interface) -> tuple[Socket, ...]:
     """The input sockets that this case has, with the paths that the platform gives them.
@@ -25,7 +27,7 @@ def sockets_of_case(input_dir: Path, interface: Interface) -> tuple[Socket, ...]
     Without an `inputs.json`, as in local use, these are the interface's. Raises `InputError` when the list is
     malformed or lacks a socket that the algorithm cannot do without.
     """
-    path = input_dir / "inputs.json"
+    path = input_dir / FILE
     if not os.access(input_dir, os.R_OK | os.X_OK):
         raise InputError(
             f"{input_dir}: no such folder, or no permission to read it; expected the case's files"

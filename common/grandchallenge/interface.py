@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from common.grandchallenge.case import ClickName
 from common.typed_json import decode
 
 Kind = Literal["image", "multiple-points", "segmentation"]
@@ -28,6 +29,8 @@ class Socket:
     """The mask takes over this image's file name; exactly one input image has it."""
     optional: bool = False
     """The case may come without it."""
+    unnamed: ClickName | None = None
+    """What a point without a name is taken for; without this entry it is refused."""
     outside: float = 0.0
     """Value where the image does not reach on the case's grid, in the image's own unit (HU, SUV)."""
 
@@ -42,6 +45,8 @@ class Socket:
             raise ValueError(f"socket {self.slug!r}: only an image can be the reference")
         if self.names_mask and self.kind != "image":
             raise ValueError(f"socket {self.slug!r}: only an image can name the mask")
+        if self.unnamed and self.kind != "multiple-points":
+            raise ValueError(f"socket {self.slug!r}: only points can be unnamed")
         if self.optional and (self.reference or self.kind == "segmentation"):
             raise ValueError(f"socket {self.slug!r}: neither the reference nor the mask can be optional")
         if self.optional and self.names_mask:

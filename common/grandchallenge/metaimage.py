@@ -41,6 +41,8 @@ RAW_CHUNK = 1 << 20
 COMPRESSED_CHUNK = 1 << 14
 COMPRESSION = 2
 """zlib's level, as SimpleITK has it."""
+HEADER_ROOM = 4096
+"""Bytes that no header written here reaches."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,11 @@ def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry) -> None:
         file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
+
+
+def most_bytes(voxels: int) -> int:
+    """Bytes that `write` takes at most: all voxels stored as they are, what zlib adds, and the header."""
+    return voxels + voxels // 1000 + HEADER_ROOM
 
 
 def _header(path: Path, file: BinaryIO) -> Header:

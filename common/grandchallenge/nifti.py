@@ -8,7 +8,10 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -55,15 +58,28 @@ def read_geometry(path: Path) -> Geometry:
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     reader = SimpleITK.ImageFileReader()
     reader.SetImageIO("NiftiImageIO")
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise damaged(path, "SimpleITK cannot read its header") from error
+    with _small_letters(path) as readable:
+        reader.SetFileName(str(readable))
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError as error:
+            raise damaged(path, "SimpleITK cannot read its header") from error
     dimensions, channels = reader.GetDimension(), reader.GetNumberOfComponents()
     if dimensions != 3 or channels != 1:
         raise InputError(f"{path}: {dimensions}D, {channels} channels; expected a 3D image of one channel")
     return Geometry(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+
+
+@contextmanager
+def _small_letters(path: Path) -> Iterator[Path]:
+    """The file under an extension in small letters: ITK refuses mixed ones, such as `.Nii.Gz`."""
+    if path.name.endswith(".nii.gz"):
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        link = Path(folder) / "image.nii.gz"
+        link.symlink_to(path.absolute())
+        yield link
 
 
 def _read_voxels(path: Path, file: gzip.GzipFile) -> NDArray[np.float32]:

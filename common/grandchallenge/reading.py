@@ -12,7 +12,7 @@ from common.grandchallenge.clicks import read_clicks
 from common.grandchallenge.geometry import Geometry
 from common.grandchallenge.grid import overlap, resample, same_grid
 from common.grandchallenge.images import Image, find_image, image_stem, read_geometry, read_image
-from common.grandchallenge.inputs_json import sockets_of_case
+from common.grandchallenge.inputs_json import FILE, sockets_of_case
 from common.grandchallenge.interface import Interface, Socket
 from common.memory import require_memory
 
@@ -46,9 +46,17 @@ def read_case(input_dir: Path, interface: Interface) -> Case:
 
 
 def _is_there(socket: Socket, input_dir: Path) -> bool:
+    """Whether the case has this socket; the platform lists those alone that it gives a file."""
     path = input_dir / socket.relative_path
-    if path.exists() or not socket.optional:
+    if path.exists():
         return True
+    if (input_dir / FILE).exists():
+        raise InputError(
+            f"{path}: no such file or folder, but {input_dir / FILE} lists {socket.slug!r}; give the case "
+            "that input, or take it off the list"
+        )
+    if not socket.optional:
+        return True  # refused where it is read
     logger.warning("%s: no such file or folder, the case goes without", path)
     return False
 
@@ -91,7 +99,7 @@ def _read_clicks(input_dir: Path, sockets: Sequence[Socket]) -> tuple[Click, ...
         path = input_dir / socket.relative_path
         if not path.exists():
             raise InputError(f"{path}: no such file; give the case its {socket.slug!r}")
-        clicks += read_clicks(path)
+        clicks += read_clicks(path, socket.unnamed)
     return tuple(clicks)
 
 

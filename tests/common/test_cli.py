@@ -1,10 +1,13 @@
 """Exit codes and messages of the whole command, on the golden model and a small phantom."""
 
 import json
+import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -34,13 +37,21 @@ def case(phantom_input, tmp_path):
 
 
 @pytest.fixture
-def run(case, golden_model, tmp_path, capsys):
+def news():
+    """The lines of stdout that `run` left."""
+    return []
+
+
+@pytest.fixture
+def run(case, golden_model, tmp_path, capsys, news):
     """Run the case; returns the exit code and the lines of stderr, the last of which the platform shows."""
 
     def run(*options, model=golden_model, output=tmp_path / "output"):
         folders = ["--input", str(case), "--output", str(output), "--model", str(model)]
         code = main(["run", "autopet_interactive", *folders, *options])
-        return code, capsys.readouterr().err.splitlines()
+        shown = capsys.readouterr()
+        news.extend(shown.out.splitlines())
+        return code, shown.err.splitlines()
 
     return run
 
@@ -71,11 +82,16 @@ def test_same_case_gives_the_same_mask(run, tmp_path):
     assert masks[0] == masks[1]
 
 
-def test_one_log_line_names_engine_device_and_precision(run):
-    _, lines = run("--engine", "cpu")
-    (line,) = [line for line in lines if "engine: " in line]
+def test_one_log_line_names_engine_device_and_precision(run, news):
+    run("--engine", "cpu")
+    (line,) = [line for line in news if "engine: " in line]
     assert "engine: cpu, device: " in line
     assert "precision: float32" in line
+
+
+def test_log_of_a_run_without_warnings_is_on_stdout_alone(run, news):
+    assert run("--engine", "cpu") == (0, [])
+    assert "done: " in news[-1]
 
 
 def test_missing_clicks_are_a_warning(run, case):
@@ -83,7 +99,9 @@ def test_missing_clicks_are_a_warning(run, case):
     (case / "lesion-clicks.json").unlink()
     code, lines = run()
     assert code == 0
-    assert any("WARNING" in line and "lesion-clicks.json: no such file" in line for line in lines)
+    (line,) = lines
+    assert "WARNING" in line
+    assert "lesion-clicks.json: no such file" in line
 
 
 def test_time_limit_gives_up_folds_and_mirrorings_before_failing(run):
@@ -264,6 +282,37 @@ def test_unwritable_output_is_exit_code_2_before_the_work(run, tmp_path):
     assert str(tmp_path / "file") in lines[-1]
 
 
+def test_another_mask_in_the_output_is_exit_code_2_before_the_work(run, news, tmp_path):
+    (tmp_path / "output" / MASK).parent.mkdir(parents=True)
+    (tmp_path / "output" / MASK).with_name("earlier.mha").touch()
+    code, lines = run()
+    assert code == 2
+    assert "earlier.mha: is there already" in lines[-1]
+    assert not any("engine: " in line for line in news)
+
+
+def test_earlier_mask_of_the_same_case_is_replaced(run, tmp_path):
+    (tmp_path / "output" / MASK).parent.mkdir(parents=True)
+    (tmp_path / "output" / MASK).write_text("earlier")
+    assert run("--engine", "cpu") == (0, [])
+    assert SimpleITK.ReadImage(tmp_path / "output" / MASK).GetPixelID() == SimpleITK.sitkUInt8
+
+
+def test_full_disk_is_exit_code_2_before_the_work(run, news, monkeypatch):
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=2, f_frsize=4096, f_blocks=100))
+    code, lines = run()
+    assert code == 2
+    assert "the mask needs up to 0.03 MiB, 0.00 MiB are free" in lines[-1]
+    assert not any("engine: " in line for line in news)
+
+
+def test_case_of_the_longest_name_in_capitals_has_a_mask(run, case, tmp_path):
+    path = case / "images/pet/case.mha"
+    path.rename(path.with_name("ü" * 125 + "x.MHA"))
+    assert run("--engine", "cpu") == (0, [])
+    assert [path.name for path in (tmp_path / "output").rglob("*.mha")] == ["ü" * 125 + "x.mha"]
+
+
 def test_bfloat16_on_an_engine_without_it_is_exit_code_4(run):
     code, lines = run("--engine", "cpu", "--precision", "bfloat16")
     assert code == 4
@@ -273,6 +322,24 @@ def test_bfloat16_on_an_engine_without_it_is_exit_code_4(run):
 def test_failure_leaves_no_output(run, case, tmp_path):
     truncate(case / "images/ct/case.mha")
     run()
+    assert not [path for path in tmp_path.glob("output/**/*") if path.is_file()]
+
+
+def test_interrupted_run_is_exit_code_130_one_line_and_no_output(golden_model, tmp_path):
+    write_phantom(make_phantom(1, (60, 60, 60), (6.0, 4.0, 4.0)), tmp_path / "input", tmp_path / "case.mha")
+    folders = ["--input", tmp_path / "input", "--output", tmp_path / "output", "--model", golden_model]
+    with subprocess.Popen(
+        [sys.executable, "-m", "common.cli", "run", "autopet_interactive", "--engine", "cpu", *folders],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert any(" tiles of fold " in line for line in process.stdout)
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "interrupted\n")
     assert not [path for path in tmp_path.glob("output/**/*") if path.is_file()]
 
 

@@ -88,6 +88,12 @@ def test_compressed_nifti_is_compared_with_mha(truth: Path, tmp_path: Path) -> N
     assert summarise(evaluate(truth, tmp_path / "nifti")).mean_dice == 1
 
 
+def test_extensions_in_capitals_are_taken(truth: Path, prediction: Path) -> None:
+    (prediction / "half.mha").rename(prediction / "half.MHA")
+    (truth / "missed.mha").rename(truth / "missed.Mha")
+    assert [result.case for result in evaluate(truth, prediction)] == ["half", "healthy", "missed"]
+
+
 def test_a_missing_prediction_is_named(truth: Path, prediction: Path) -> None:
     (prediction / "half.mha").unlink()
     with pytest.raises(InputError, match=r"prediction: no image named 'half' .*truth/half\.mha"):

@@ -1,3 +1,4 @@
+import logging
 import resource
 import subprocess
 import sys
@@ -5,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from common import memory
 from common.errors import MachineError
 from common.memory import (
     CONTROL_FILES,
     GIB,
+    MARGIN,
     container_memory,
     peak_memory,
     require_memory,
@@ -24,6 +27,26 @@ def test_more_than_the_machine_has_is_refused_with_both_numbers():
 
 def test_little_memory_is_granted():
     require_memory(2**20, "prediction")
+
+
+def test_memory_that_lacks_one_byte_is_refused_with_numbers_that_differ(monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 2 * GIB + MARGIN - 1)
+    with pytest.raises(MachineError, match=r"needs about 2\.00 GiB of memory, 1\.99 GiB are free"):
+        require_memory(2 * GIB, "prediction")
+
+
+@pytest.mark.parametrize("left", [0, MARGIN - 1])
+def test_less_than_the_margin_is_nothing_rather_than_below_zero(monkeypatch, left):
+    monkeypatch.setattr(memory, "available_memory", lambda: left)
+    with pytest.raises(MachineError, match=r"needs about 0\.01 GiB of memory, 0\.00 GiB are free"):
+        require_memory(1, "prediction")
+
+
+def test_memory_that_just_suffices_is_logged_with_both_numbers(monkeypatch, caplog):
+    monkeypatch.setattr(memory, "available_memory", lambda: 2 * GIB + MARGIN)
+    with caplog.at_level(logging.INFO):
+        require_memory(2 * GIB, "prediction")
+    assert caplog.messages == ["prediction needs about 2.00 GiB of memory, 2.00 GiB are free"]
 
 
 def test_limit_on_the_data_segment_counts():

@@ -134,11 +134,56 @@ def test_a_model_that_cannot_be_put_in_place_is_the_machines_fault(tmp_path: Pat
         write(tmp_path)
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    assert "nowhere: no such folder" in refusal(tmp_path / "nowhere")
+@pytest.mark.parametrize(("name", "found"), [("nowhere", "no such folder"), ("empty", "an empty folder")])
+def test_no_model_is_refused_with_the_file_to_upload(tmp_path: Path, name: str, found: str) -> None:
+    (tmp_path / "empty").mkdir()
+    message = refusal(tmp_path / name)
+    assert message.startswith(f"{tmp_path / name}: {found}, expected a model; ")
+    assert "upload dist/demo_model.tar.gz on your algorithm's page, Models" in message
+    assert "--model" in message
+
+
+def test_a_model_one_folder_too_deep_is_found_and_refused(tmp_path: Path) -> None:
+    write(tmp_path / "model")
+    message = refusal(tmp_path)
+    assert message.startswith(f"{tmp_path / 'model/model.json'}: found one folder too deep")
+    assert f"expected {tmp_path / 'model.json'}" in message
+    assert "upload dist/demo_model.tar.gz as ./export.sh writes it, whose files lie at the top" in message
+
+
+@pytest.mark.parametrize("top", ["", "nnUNetTrainer__nnUNetPlans__3d_fullres/"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plans.json",
+        "plans.pkl",
+        "fold_0/checkpoint_final.pth",
+        "fold_all/debug.json",
+        "epoch_1200.pth",
+        "model_final_checkpoint.model",
+    ],
+)
+def test_a_raw_checkpoint_is_refused_with_the_command_that_exports_it(
+    tmp_path: Path, top: str, name: str
+) -> None:
+    path = tmp_path / f"{top}{name}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    message = refusal(tmp_path)
+    assert message.startswith(f"{path}: found a training checkpoint")
+    assert "run ./build.sh demo --checkpoint DIR and ./export.sh demo" in message
+    assert "upload dist/demo_model.tar.gz" in message
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model").touch()
+    assert "model: cannot be read (Not a directory); name a folder with --model" in refusal(
+        tmp_path / "model"
+    )
 
 
 def test_a_missing_model_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "fold_0.onnx").touch()
     assert "model.json: is missing" in refusal(tmp_path)
 
 

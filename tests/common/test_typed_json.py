@@ -10,6 +10,7 @@ from common.typed_json import decode
 @dataclass(frozen=True)
 class Inner:
     kind: Literal["ct", "pet"]
+    unit: Literal["HU", "SUV"] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ def test_a_document_becomes_its_dataclass() -> None:
     assert decode(Outer, document(maybe=0.5, rest={"x": [1]}), "it") == Outer(
         "a", 1, 2.0, True, Path("b/c"), (1, 2), (Inner("ct"), Inner("pet")), 0.5, {"x": [1]}
     )
+
+
+def test_an_optional_literal_is_one_of_its_choices_or_null() -> None:
+    assert decode(Inner, {"kind": "ct", "unit": "HU"}, "it") == Inner("ct", "HU")
+    assert decode(Inner, {"kind": "ct", "unit": None}, "it") == Inner("ct")
+    with pytest.raises(ValueError, match=r"it\.unit: found 'mm', expected one of 'HU', 'SUV'"):
+        decode(Inner, {"kind": "ct", "unit": "mm"}, "it")
 
 
 def test_entries_with_a_default_may_be_left_out_or_null() -> None:

@@ -29,6 +29,10 @@ def test_mask_is_the_one_of_a_run_outside_the_container(run_as_platform, case, g
     assert found.read_bytes() == expected.read_bytes()
 
 
+def test_run_without_warnings_leaves_stderr_empty(run_as_platform, case):
+    assert run_as_platform(case).stderr == ""
+
+
 def test_platform_takes_the_output(run_as_platform, case, tmp_path):
     run_as_platform(case)
     interface = Interface.load(algorithms.interface_path(ALGORITHM))
@@ -36,7 +40,7 @@ def test_platform_takes_the_output(run_as_platform, case, tmp_path):
 
 
 def test_log_ends_with_time_memory_and_the_mask(run_as_platform, case):
-    line = last_line(run_as_platform(case))
+    line = run_as_platform(case).stdout.rstrip().splitlines()[-1]
     assert "done: " in line
     assert "peak memory " in line
     assert line.endswith("/output/images/tumor-lesion-segmentation/case.mha")

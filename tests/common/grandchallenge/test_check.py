@@ -50,6 +50,12 @@ def test_mask_of_a_nifti_case_passes(input_dir: Path, output_dir: Path, mask: Pa
     assert check_output(input_dir, output_dir, INTERFACE) == mask
 
 
+def test_mask_of_a_case_named_in_capitals_passes(input_dir: Path, output_dir: Path, mask: Path) -> None:
+    path = input_dir / "images/pet/pet-of-case.mha"
+    path.rename(path.with_suffix(".MHA"))
+    assert check_output(input_dir, output_dir, INTERFACE) == mask
+
+
 @pytest.mark.parametrize("value", [0, 1])
 def test_mask_of_one_label_passes(input_dir: Path, output_dir: Path, mask: Path, value: int) -> None:
     write_mask(np.full_like(VOXELS, value), GRID, mask.parent, mask.stem)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.grandchallenge.case import Click
+from common.grandchallenge.case import Click, ClickName
 from common.grandchallenge.clicks import read_clicks
 from common.grandchallenge.json_file import read_json
 from tests.common.grandchallenge.helpers import refused, save_clicks
@@ -102,12 +102,23 @@ def test_position_that_is_no_finite_number_is_refused(tmp_path: Path, number: st
         read_clicks(path)
 
 
-@pytest.mark.parametrize("name", ["Tumor", "tumour", "lesion", "", None, 1, ["tumor"]])
-def test_unknown_name_is_refused(tmp_path: Path, name: object) -> None:
+@pytest.mark.parametrize("name", ["Tumor", "tumour", "lesion", " ", None, 1, ["tumor"]])
+@pytest.mark.parametrize("unnamed", [None, "tumor"])
+def test_unknown_name_is_refused(tmp_path: Path, name: object, unnamed: ClickName | None) -> None:
     with refused("point 1 is named", "expected tumor or background"):
-        read_clicks(save_clicks(tmp_path / "clicks.json", [{**POINT, "name": name}]))
+        read_clicks(save_clicks(tmp_path / "clicks.json", [{**POINT, "name": name}]), unnamed)
 
 
-def test_point_without_a_name_is_refused(tmp_path: Path) -> None:
-    with refused("point 1 is named ''", "expected tumor or background"):
-        read_clicks(save_clicks(tmp_path / "clicks.json", [{"point": [1, 2, 3]}]))
+@pytest.mark.parametrize("point", [{"point": [1, 2, 3]}, {"point": [1, 2, 3], "name": ""}])
+class TestUnnamedPoint:
+    """The platform's format allows it; what it means is for the socket to say."""
+
+    def test_it_is_refused_with_the_sockets_rule(self, tmp_path: Path, point: object) -> None:
+        path = save_clicks(tmp_path / "clicks.json", [POINT, point])
+        with refused(f"{path}: point 2 has no name", "this socket", "name every point tumor or background"):
+            read_clicks(path)
+
+    @pytest.mark.parametrize("name", ["tumor", "background"])
+    def test_it_is_what_the_socket_takes_it_for(self, tmp_path: Path, point: object, name: ClickName) -> None:
+        path = save_clicks(tmp_path / "clicks.json", [point, {**POINT, "name": "tumor"}])
+        assert read_clicks(path, name) == (Click((1, 2, 3), name), Click((1, 2, 3), "tumor"))

@@ -22,7 +22,7 @@ def become_nobody() -> None:
         os.setuid(NOBODY)
 
 
-@pytest.mark.parametrize("name", ["a.mha", "a.nii.gz", "with.dots.mha"])
+@pytest.mark.parametrize("name", ["a.mha", "a.nii.gz", "with.dots.mha", "PET.MHA", "x.Nii.Gz"])
 def test_the_one_image_in_a_folder_is_found(tmp_path: Path, name: str) -> None:
     (tmp_path / ".hidden.mha").touch()
     (tmp_path / "readme.txt").touch()
@@ -31,7 +31,15 @@ def test_the_one_image_in_a_folder_is_found(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "stem"), [("a.mha", "a"), ("a.nii.gz", "a"), ("with.dots.mha", "with.dots")]
+    ("name", "stem"),
+    [
+        ("a.mha", "a"),
+        ("a.nii.gz", "a"),
+        ("with.dots.mha", "with.dots"),
+        ("PET.MHA", "PET"),
+        ("Pet.Nii.Gz", "Pet"),
+        ("a.mha.MHA", "a.mha"),
+    ],
 )
 def test_stem_is_the_name_without_its_extension(name: str, stem: str) -> None:
     assert image_stem(Path("/input/images/pet") / name) == stem
@@ -66,9 +74,11 @@ def test_folder_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
         process.submit(find_image, folder).result()
 
 
-@pytest.mark.parametrize("name", ["image.mha", "image.nii.gz"])
+@pytest.mark.parametrize(
+    "name", ["image.mha", "image.nii.gz", "IMAGE.MHA", "image.Mha", "IMAGE.NII.GZ", "image.Nii.Gz"]
+)
 def test_image_is_read_with_its_geometry(tmp_path: Path, name: str) -> None:
-    path = save(tmp_path / name, noise(GRID.shape))
+    path = save(tmp_path / name.lower(), noise(GRID.shape)).rename(tmp_path / name)
     image = read_image(path)
     np.testing.assert_array_equal(image.voxels, noise(GRID.shape))
     assert image.voxels.dtype == np.float32

@@ -1,12 +1,12 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from common.grandchallenge.interface import Interface, is_relative_path
-from tests.common.grandchallenge.helpers import CT, INTERFACE, MASK, PET, PET_ALONE, REPOSITORY
+from tests.common.grandchallenge.helpers import CLICKS, CT, INTERFACE, MASK, PET, PET_ALONE, REPOSITORY
 
 DOCUMENT: dict[str, Any] = {
     "title": "Lesions",
@@ -47,6 +47,12 @@ def test_the_mask_is_named_as_the_original_names_it(algorithm: str, image: str) 
     assert interface.reference.slug == "pet"
 
 
+def test_socket_says_what_a_point_without_a_name_is(tmp_path: Path) -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    document["inputs"][2]["unnamed"] = "tumor"
+    assert load(tmp_path, document).inputs[2] == replace(CLICKS, unnamed="tumor")
+
+
 def test_every_algorithm_has_a_sound_interface() -> None:
     paths = list((REPOSITORY / "containers").glob("*/interface.json"))
     assert all(Interface.load(path).mask.kind == "segmentation" for path in paths)
@@ -71,6 +77,8 @@ def test_every_algorithm_has_a_sound_interface() -> None:
         (0, "names_mask", "ct", "names_mask"),
         (0, "slug", "pet", "twice"),
         (0, "outside", "air", "outside"),
+        (0, "unnamed", "tumor", "only points can be unnamed"),
+        (2, "unnamed", "lesion", "unnamed"),
         (0, "colour", "red", "colour"),
     ],
 )

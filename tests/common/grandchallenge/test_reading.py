@@ -10,7 +10,7 @@ import pytest
 
 from common.grandchallenge.case import Click
 from common.grandchallenge.geometry import Geometry
-from common.grandchallenge.interface import Interface
+from common.grandchallenge.interface import Interface, Socket
 from common.grandchallenge.reading import read_case
 from tests.common.grandchallenge.helpers import (
     CLICKS,
@@ -26,6 +26,7 @@ from tests.common.grandchallenge.helpers import (
     run_python,
     save,
     save_case,
+    save_clicks,
 )
 
 CT_OPTIONAL = Interface("CT optional", (PET_ALONE, replace(CT, names_mask=False, optional=True)), (MASK,))
@@ -63,6 +64,40 @@ def test_listed_paths_win(input_dir: Path) -> None:
     case = read_case(input_dir, INTERFACE)
     np.testing.assert_array_equal(case.images["ct"], noise(GRID.shape, 1) * 300)
     assert case.clicks == ()
+
+
+def list_inputs(input_dir: Path, *sockets: Socket) -> Path:
+    path = input_dir / "inputs.json"
+    entries = ({"slug": socket.slug, "relative_path": socket.relative_path} for socket in sockets)
+    path.write_text(json.dumps([{"socket": entry} for entry in entries]))
+    return path
+
+
+@pytest.mark.parametrize("socket", [CT, PET, CLICKS])
+def test_listed_input_without_its_file_is_refused(input_dir: Path, socket: Socket) -> None:
+    inputs = list_inputs(input_dir, CT, PET, CLICKS)
+    path = input_dir / socket.relative_path
+    path.rename(input_dir / "elsewhere")
+    with refused(f"{path}: no such file or folder, but {inputs} lists {socket.slug!r}", "give the case"):
+        read_case(input_dir, INTERFACE)
+
+
+def test_optional_input_that_is_not_listed_is_not_missed(
+    input_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    list_inputs(input_dir, CT, PET)
+    (input_dir / "lesion-clicks.json").unlink()
+    with caplog.at_level(logging.WARNING):
+        assert read_case(input_dir, INTERFACE).clicks == ()
+    assert not caplog.records
+
+
+def test_point_without_a_name_is_what_its_socket_takes_it_for(input_dir: Path) -> None:
+    save_clicks(input_dir / "lesion-clicks.json", [{"point": [1, 2, 3]}])
+    with refused(input_dir / "lesion-clicks.json", "point 1 has no name"):
+        read_case(input_dir, INTERFACE)
+    interface = Interface("Tumours", (PET, replace(CLICKS, unnamed="tumor")), (MASK,))
+    assert read_case(input_dir, interface).clicks == (Click((1, 2, 3), "tumor"),)
 
 
 def test_missing_clicks_are_no_clicks_and_a_warning(

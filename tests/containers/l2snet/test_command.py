@@ -29,12 +29,13 @@ def case(tmp_path: Path) -> Path:
 def run(
     case: Path, light_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, Lines]]:
-    """Run the case; returns the exit code and the lines of stderr, the last of which the platform shows."""
+    """Run the case; returns the exit code and the lines of stdout for a mask, else of stderr."""
 
     def run(*options: str, model: Path = light_model) -> tuple[int, Lines]:
         folders = ["--input", str(case), "--output", str(tmp_path / "output"), "--model", str(model)]
         code = main(["run", "l2snet", *folders, *options])
-        return code, capsys.readouterr().err.splitlines()
+        news, errors = capsys.readouterr()
+        return code, (errors if code else news).splitlines()
 
     return run
 
