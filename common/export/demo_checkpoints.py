@@ -46,15 +46,22 @@ def save_nnunet_v2(
 
 
 def save_nnunet_v1(
-    network: nn.Module, path: Path, *, plans: Mapping[str, Any], trainer: str, epochs: int
+    network: nn.Module,
+    path: Path,
+    *,
+    plans: Mapping[str, Any],
+    trainer: str,
+    epochs: int,
+    compacted: bool = True,
 ) -> None:
     """Write what nnU-Net v1's trainer writes, and its companion `.pkl`, without the optimizer's state.
 
+    `compacted` weights are smaller than the trainer's, in float16.
     Source: `save_checkpoint` in nnunet/training/network_training/network_trainer.py and nnUNetTrainer.py.
     """
     checkpoint = {
         "epoch": epochs,
-        "state_dict": compact(network.state_dict()),
+        "state_dict": compact(network.state_dict()) if compacted else network.state_dict(),
         "optimizer_state_dict": None,
         "lr_scheduler_state_dict": None,
         "plot_stuff": None,

@@ -1,0 +1,113 @@
+"""Checkpoints of the published networks' sizes, with random weights, in their trainers' own forms."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.export.architecture import read_architecture
+from common.export.checkpoint_v1 import CHECKPOINT_FILE
+from common.export.demo_checkpoints import save_nnunet_v1, save_nnunet_v2
+from common.export.demo_plans_v1 import make_plans as make_plans_v1
+from common.export.demo_plans_v1 import write_plans
+from common.export.demo_training import initialise, seeded
+from common.export.nnunet_v1 import GenericUNet
+from common.export.res2net_unet import Localiser
+from common.nnunet.plans_v1 import PLANS_FILE
+from common.nnunet.plans_v2 import read_configuration
+from containers.autopet_interactive.demo import plans as autopet
+from containers.gepnet.network import GEPNet
+from containers.l2snet.network import IMAGE_CHANNELS, read_plans
+
+CLINICAL_SHAPE = (326, 400, 400)
+CLINICAL_SPACING = (3.0, 2.04, 2.04)
+"""A whole-body PET/CT, (z, y, x), in voxels and mm."""
+FEATURES = (32, 64, 128, 256, 320, 320)
+BLOCKS = (1, 3, 4, 6, 6, 6)
+"""ResEnc-L, as nnU-Net's planner `nnUNetPlannerResEncL` gives it for a patch of 192³."""
+INTENSITIES = [np.linspace(-500, 1000, 100, dtype=np.float32), np.linspace(0.1, 20, 100, dtype=np.float32)]
+"""HU of a CT and SUV of a PET."""
+
+
+def write_autopet_interactive(folder: Path, folds: int) -> None:
+    """ResEnc-L of 102 million parameters on four channels, tiles of 192³."""
+    plans, dataset = autopet.make_plans(INTENSITIES, CLINICAL_SHAPE), autopet.make_dataset(1000)
+    configuration = plans["configurations"][autopet.CONFIGURATION]
+    configuration |= {"patch_size": [192] * 3, "spacing": list(CLINICAL_SPACING)}
+    stages = len(FEATURES)
+    configuration["architecture"]["arch_kwargs"] |= {
+        "n_stages": stages,
+        "features_per_stage": list(FEATURES),
+        "kernel_sizes": [[3, 3, 3]] * stages,
+        "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
+        "n_blocks_per_stage": list(BLOCKS),
+        "n_conv_per_stage_decoder": [1] * (stages - 1),
+    }
+    folder.mkdir(parents=True)
+    for name, document in (("plans.json", plans), ("dataset.json", dataset)):
+        (folder / name).write_text(json.dumps(document))
+    architecture = read_architecture(read_configuration(folder, autopet.CONFIGURATION), folder / "plans.json")
+    for fold in range(folds):
+        save_nnunet_v2(
+            initialise(architecture.build(channels=4, classes=2), fold),
+            folder / f"fold_{fold}" / "checkpoint_final.pth",
+            plans=plans,
+            dataset=dataset,
+            configuration=autopet.CONFIGURATION,
+            trainer="autopetTrainerInteractive",
+            mirror_axes=(0, 1, 2),
+            epochs=1000,
+        )
+
+
+def write_l2snet(folder: Path, folds: int) -> None:
+    """nnU-Net v1's 3D network of 31 million parameters, tiles of 128³, and the 2D network."""
+    plans = _plans_v1(IMAGE_CHANNELS, CLINICAL_SPACING, "CT")
+    write_plans(plans, folder)
+    _, make = read_plans(folder / PLANS_FILE)
+    for fold in range(folds):
+        network = initialise(GenericUNet(make), fold)
+        _save_v1(network, folder / f"fold_{fold}", plans, "nnUNetTrainerV2")
+    torch_save_weights(folder / "fold_0/epoch_030.pth")
+
+
+def write_gepnet(folder: Path, folds: int) -> None:
+    """GEPNet for tiles of 128³ at 1 mm, as its authors published it."""
+    plans = _plans_v1(["PET"], (1.0, 1.0, 1.0), "nonCT")
+    write_plans(plans, folder)
+    for fold in range(folds):
+        _save_v1(seeded(GEPNet, fold), folder / f"fold_{fold}", plans, "gepnet_trainer_PET")
+
+
+def torch_save_weights(path: Path) -> None:
+    """The 2D network's state dict."""
+    import torch
+
+    torch.save(initialise(Localiser(), 0).state_dict(), path)
+
+
+def _plans_v1(modalities: Any, spacing: tuple[float, float, float], scheme: Any) -> dict[str, Any]:
+    return make_plans_v1(
+        modalities,
+        INTENSITIES[: len(modalities)],
+        patch=(128, 128, 128),
+        spacing=spacing,
+        median_shape=CLINICAL_SHAPE,
+        base_features=32,
+        poolings=5,
+        batch=2,
+        scheme=scheme,
+    )
+
+
+def _save_v1(network: Any, folder: Path, plans: dict[str, Any], trainer: str) -> None:
+    path = folder / CHECKPOINT_FILE
+    save_nnunet_v1(network, path, plans=plans, trainer=trainer, epochs=1000, compacted=False)
+
+
+WRITERS = {
+    "autopet_interactive": write_autopet_interactive,
+    "gepnet": write_gepnet,
+    "l2snet": write_l2snet,
+}

@@ -1,0 +1,174 @@
+"""The published networks' sizes on this machine: export, and a tile on every engine that there is.
+
+python benchmarks/real_size.py [ALGORITHM ...] [--folds N]
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from benchmarks.paired import GIB
+from benchmarks.real_checkpoints import CLINICAL_SHAPE, CLINICAL_SPACING, WRITERS
+from common.errors import PetctError
+from common.inference.engines import EngineName, Precision, machine
+from common.inference.engines.ladder import carrier, make_engine, rungs
+from common.inference.passes import Passes
+from common.memory import peak_memory
+from common.model_folder import Model, Network, read_model
+from common.nnunet.resample import resampled_shape
+from common.nnunet.tiles import TileGrid
+
+FOLDER = Path(__file__).parents[1] / "build" / "benchmarks" / "real_size"
+FOLDS = {"autopet_interactive": 10, "gepnet": 5, "l2snet": 5}
+TILES = 3
+"""Timed, after a first on which memory is laid out."""
+SAMPLED_EVERY = 0.05
+
+
+@dataclass(frozen=True)
+class Export:
+    """What one export took."""
+
+    seconds: float
+    peak: int
+    """Bytes of the process and its children together."""
+    file_size: int
+    """Bytes of one fold's ONNX file."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What one tile took on one engine, in a process of its own."""
+
+    seconds: float
+    peak: int
+
+
+def export(algorithm: str, folds: int) -> tuple[Export, Model]:
+    folder = FOLDER / algorithm
+    shutil.rmtree(folder, ignore_errors=True)
+    WRITERS[algorithm](folder / "checkpoint", folds)
+    command = [sys.executable, "-m", "common.cli", "export", algorithm]
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [*command, "--checkpoint", str(folder / "checkpoint"), "--model", str(folder / "model")]
+    )
+    peak = _watch(process)
+    seconds = time.perf_counter() - start
+    if process.returncode:
+        sys.exit(f"the export of {algorithm} failed")
+    shutil.rmtree(folder / "checkpoint")
+    model = read_model(folder / "model", algorithm)
+    return Export(seconds, peak, model.network("segmentation").folds[0].path.stat().st_size), model
+
+
+def _watch(process: subprocess.Popen[bytes]) -> int:
+    """The most memory that the process and its children held together; returns when it ends."""
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, sum(_resident(pid) for pid in _tree(process.pid)))
+        time.sleep(SAMPLED_EVERY)
+    return peak
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = path.read_text().split()
+        except OSError:  # ended meanwhile
+            continue
+        for child in children:
+            yield from _tree(int(child))
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+    except (OSError, IndexError):  # ended meanwhile
+        return 0
+
+
+def tile_on(path: Path, engine: EngineName, precision: Precision) -> Tile | str:
+    """One tile in a process of its own, or why that fails."""
+    command = [sys.executable, __file__, "--tile", str(path), engine, precision]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    lines = (ended.stdout if ended.returncode == 0 else ended.stderr).splitlines() or ["no message"]
+    return Tile(**json.loads(lines[-1])) if ended.returncode == 0 else lines[-1]
+
+
+def measure_tile(path: Path, engine: EngineName, precision: Precision) -> Tile:
+    made = make_engine(path, engine=engine, precision=precision)
+    tile = np.random.default_rng(0).standard_normal(made.tile_shape, np.float32)
+    made.run(tile)
+    seconds = []
+    for _ in range(TILES):
+        start = time.perf_counter()
+        made.run(tile)
+        seconds.append(time.perf_counter() - start)
+    return Tile(median(seconds), peak_memory())
+
+
+def tiles_of_a_clinical_case(network: Network) -> int:
+    """Tiles of a case whose field of view has nothing to crop."""
+    plans = network.nnunet_plans
+    shape = resampled_shape(CLINICAL_SHAPE, CLINICAL_SPACING, plans.spacing)
+    return len(TileGrid(shape, plans.patch))
+
+
+def report(algorithm: str, folds: int) -> None:
+    exported, model = export(algorithm, folds)
+    network = model.network("segmentation")
+    count, passes = tiles_of_a_clinical_case(network), len(Passes.of(folds, network.mirror_axes))
+    print(
+        f"\n{algorithm}: {folds} folds exported in {exported.seconds:.0f} s with {exported.peak / GIB:.1f} "
+        f"GiB, {exported.file_size / 2**20:.0f} MiB each; tiles of {network.patch}, {count} of them in a clinical "
+        f"case, {passes} passes with all folds and mirrorings"
+    )
+    print(f"{'':24}{'s/tile':>10}{'peak GiB':>10}{'one pass':>12}{'all passes':>12}")
+    for rung in rungs("auto", "bfloat16"):
+        name = f"{rung.name}, {rung.precision}"
+        if reason := carrier(rung.name).missing(rung.precision):
+            print(f"{name:24}{reason}")
+            continue
+        tile = tile_on(network.folds[0].path, rung.name, rung.precision)
+        if isinstance(tile, str):
+            print(f"{name:24}{tile}")
+            continue
+        one = tile.seconds * count / 60
+        print(
+            f"{name:24}{tile.seconds:10.2f}{tile.peak / GIB:10.2f}{one:8.1f} min{one * passes / 60:10.1f} h",
+            flush=True,
+        )
+    shutil.rmtree(FOLDER / algorithm)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("algorithms", nargs="*", metavar="ALGORITHM", help=f"{', '.join(WRITERS)} (all)")
+    parser.add_argument("--folds", type=int, help="of each checkpoint (as published)")
+    parser.add_argument("--tile", nargs=3, metavar=("FILE", "ENGINE", "PRECISION"), help=argparse.SUPPRESS)
+    parsed = parser.parse_args(arguments)
+    if parsed.tile:
+        path, engine, precision = parsed.tile
+        try:
+            print(json.dumps(vars(measure_tile(Path(path), engine, precision))))
+        except PetctError as error:
+            sys.exit(str(error))
+        return
+    print(f"CPU: {machine.cpu_name()}, {', '.join(machine.instruction_sets())}", flush=True)
+    for algorithm in parsed.algorithms or WRITERS:
+        report(algorithm, parsed.folds or FOLDS[algorithm])
+
+
+if __name__ == "__main__":
+    main()
