@@ -129,11 +129,9 @@ def report(algorithm: str, folds: int) -> None:
     exported, model = export(algorithm, folds)
     network = model.network("segmentation")
     count, passes = tiles_of_a_clinical_case(network), len(Passes.of(folds, network.mirror_axes))
-    print(
-        f"\n{algorithm}: {folds} folds exported in {exported.seconds:.0f} s with {exported.peak / GIB:.1f} "
-        f"GiB, {exported.file_size / 2**20:.0f} MiB each; tiles of {network.patch}, {count} of them in a clinical "
-        f"case, {passes} passes with all folds and mirrorings"
-    )
+    gib, mib = exported.peak / GIB, exported.file_size / 2**20
+    print(f"\n{algorithm}: {folds} folds exported in {exported.seconds:.0f} s, {gib:.1f} GiB")
+    print(f"{mib:.0f} MiB each; tiles of {network.patch}, {count} in a clinical case; {passes} passes in all")
     print(f"{'':24}{'s/tile':>10}{'peak GiB':>10}{'one pass':>12}{'all passes':>12}")
     for rung in rungs("auto", "bfloat16"):
         name = f"{rung.name}, {rung.precision}"

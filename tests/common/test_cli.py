@@ -307,7 +307,7 @@ def test_full_disk_is_exit_code_2_before_the_work(run, news, monkeypatch):
 
 
 def test_case_of_the_longest_name_in_capitals_has_a_mask(run, case, tmp_path):
-    path = case / "images/pet/case.mha"
+    path = case / "images/ct/case.mha"
     path.rename(path.with_name("ü" * 125 + "x.MHA"))
     assert run("--engine", "cpu") == (0, [])
     assert [path.name for path in (tmp_path / "output").rglob("*.mha")] == ["ü" * 125 + "x.mha"]
@@ -418,3 +418,99 @@ def test_wrong_arguments_are_exit_code_2(arguments, capsys):
         main(arguments)
     assert caught.value.code == 2
     assert "usage: petct" in capsys.readouterr().err
+
+
+def settings_of(model):
+    return json.loads((model / "model.json").read_text())["run"]
+
+
+def test_settings_travel_with_the_model(run, news, golden_model, tmp_path, capsys):
+    model = shutil.copytree(golden_model, tmp_path / "model")
+    assert main(["settings", str(model), "--time-limit", "none", "--folds", "1", "--mirroring", "none"]) == 0
+    assert settings_of(model) == {"time_limit": None, "folds": ["1"], "mirroring": "none"}
+    assert main(["settings", str(model), "--step", "1", "--engine", "cpu"]) == 0
+    capsys.readouterr()
+    assert run(model=model)[0] == 0
+    (line,) = [line for line in news if "settings: " in line]
+    assert line.endswith(
+        "settings: time_limit none (model.json), engine cpu (model.json), mirroring none (model.json), "
+        "folds 1 (model.json), step 1 (model.json)"
+    )
+    assert any("tiles of fold 1" in line for line in news)
+    assert not any("tiles of fold 0" in line for line in news)
+
+
+def test_settings_are_shown_and_forgotten(golden_model, tmp_path, capsys):
+    model = shutil.copytree(golden_model, tmp_path / "model")
+    main(["settings", str(model), "--time-limit", "600", "--precision", "bfloat16"])
+    capsys.readouterr()
+    assert main(["settings", str(model)]) == 0
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert (shown["time-limit"], shown["precision"], shown["folds"]) == ("600", "bfloat16", "not set")
+    assert main(["settings", str(model), "--clear", "--step", "0.7"]) == 0
+    assert settings_of(model) == {"step": 0.7}
+
+
+def test_a_fold_that_the_model_lacks_is_no_setting(golden_model, tmp_path, capsys):
+    model = shutil.copytree(golden_model, tmp_path / "model")
+    assert main(["settings", str(model), "--folds", "4"]) == 2
+    assert "found no fold 4, the model has 0, 1" in capsys.readouterr().err
+    assert settings_of(model) == {}
+
+
+def test_variables_win_over_the_model_and_arguments_over_variables(
+    run, news, golden_model, tmp_path, monkeypatch
+):
+    model = shutil.copytree(golden_model, tmp_path / "model")
+    main(["settings", str(model), "--step", "0.6", "--mirroring", "none", "--folds", "0"])
+    monkeypatch.setenv("PETCT_STEP", "0.7")
+    monkeypatch.setenv("PETCT_MIRRORING", "none")
+    assert run("--step", "0.8", model=model)[0] == 0
+    (line,) = [line for line in news if "settings: " in line]
+    for part in ("step 0.8 (argument)", "mirroring none (environment)", "folds 0 (model.json)"):
+        assert part in line
+    assert "time_limit 900 (interface.json)" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        (
+            lambda d: d["run"].update(precision="float8"),
+            3,
+            "model.json: run.precision: found 'float8', expected",
+        ),
+        (lambda d: d["run"].update(speed=1), 3, "run.speed is no setting"),
+        (lambda d: d["run"].update(folds=["9"]), 2, "found no fold 9, the model has 0, 1"),
+    ],
+)
+def test_settings_of_the_model_that_make_no_sense_are_refused(
+    run, golden_model, tmp_path, change, code, message
+):
+    ended, errors = run(model=edited(golden_model, tmp_path / "model", change))
+    assert ended == code
+    assert message in errors[-1]
+
+
+def test_a_variable_that_makes_no_sense_is_exit_code_2(run, monkeypatch):
+    monkeypatch.setenv("PETCT_TIME_LIMIT", "soon")
+    code, errors = run()
+    assert code == 2
+    assert "PETCT_TIME_LIMIT: found soon, expected a number of seconds, or none" in errors[-1]
+
+
+def test_export_writes_the_settings_it_was_given(golden_checkpoint, tmp_path, capsys):
+    folders = ["--checkpoint", str(golden_checkpoint), "--model", str(tmp_path / "model")]
+    assert main(["export", "autopet_interactive", *folders, "--folds", "1", "--time-limit", "600"]) == 0
+    assert settings_of(tmp_path / "model") == {"folds": ["1"], "time_limit": 600.0}
+    out = capsys.readouterr().out
+    assert "segmentation, fold 1 of 1: exporting segmentation_fold_1.onnx" in out
+    assert "exported: " in out
+
+
+def test_engines_tells_the_machine_and_the_rung_that_a_model_gets(golden_model, capsys):
+    assert main(["engines", "--model", str(golden_model), "--precision", "bfloat16"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("CPU: ") for line in lines)
+    assert any(line.startswith("engine openvino in bfloat16: ") for line in lines)
+    assert lines[-1].startswith("segmentation_fold_0.onnx: engine: ")
