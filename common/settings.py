@@ -162,12 +162,8 @@ def resolve(places: Mapping[str, Values]) -> tuple[Values, dict[str, str]]:
 
 
 def describe(values: Values, origins: Mapping[str, str]) -> str:
-    """Each value that is not a default, and where it comes from, in one line."""
-    chosen = [
-        f"{name} {shown(name, values[name])} ({place})"
-        for name, place in origins.items()
-        if values[name] != BY_NAME[name].default
-    ]
+    """Each value that was chosen, and where, in one line."""
+    chosen = [f"{name} {shown(name, values[name])} ({place})" for name, place in origins.items()]
     return f"settings: {', '.join(chosen) or 'all defaults'}"
 
 

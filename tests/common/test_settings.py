@@ -128,11 +128,13 @@ def test_no_limit_can_be_chosen_over_one():
     assert as_options(values, start=5).deadline is None
 
 
-def test_one_line_says_what_is_not_a_default_and_where_it_comes_from():
+def test_one_line_says_what_was_chosen_and_where():
     values, origins = resolve(
         {"argument": {"step": 0.5, "folds": ["0", "1"]}, "interface.json": {"time_limit": 900.0}}
     )
-    assert describe(values, origins) == "settings: time_limit 900 (interface.json), folds 0,1 (argument)"
+    assert describe(values, origins) == (
+        "settings: time_limit 900 (interface.json), folds 0,1 (argument), step 0.5 (argument)"
+    )
     assert describe(*resolve({})) == "settings: all defaults"
 
 
