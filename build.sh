@@ -131,7 +131,8 @@ export_model() {
 
 # Settings of an earlier build are forgotten, so that the model folder holds what this one was told.
 set_model() {
-  petct_tools --write "$(model_of "$1")" -- settings "$(model_of "$1")" --clear "${SETTINGS[@]}"
+  petct_tools --write "$(model_of "$1")" -- settings "$(model_of "$1")" --clear "${SETTINGS[@]}" >/dev/null
+  [[ ${#SETTINGS[@]} -eq 0 ]] || say "Runs of $1 are told ${SETTINGS[*]}"
 }
 
 main() {

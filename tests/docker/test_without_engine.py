@@ -1,4 +1,4 @@
-"""`build.sh`, `test.sh` and `export.sh` where no Docker engine answers, on a checkout whose packages are stand-ins."""
+"""The scripts where no Docker engine answers, on a checkout whose packages are stand-ins."""
 
 import os
 import shutil
@@ -167,9 +167,8 @@ def test_environment_copied_from_another_checkout_is_not_used(built):
 def test_missing_interpreter_is_one_line(checkout):
     ended = checkout.run("./build.sh", PYTHON="/nosuch")
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[1:] == [
-        "/nosuch is missing or older than 3.11: install Python 3.11 or later, or set PYTHON to such an interpreter."
-    ]
+    (line,) = ended.stderr.splitlines()[1:]
+    assert line.startswith("/nosuch is missing or older than 3.11: ")
 
 
 def test_run_is_tabulated_as_not_in_a_container(built):
@@ -194,10 +193,7 @@ def test_export_writes_the_model_and_says_what_is_missing(built):
     (file,) = (built.folder / "dist").iterdir()
     with tarfile.open(file) as archive:
         assert archive.getnames() == ["model.json"]
-    assert (
-        ".tar.gz is missing: where a Docker engine answers, run ./build.sh toy and ./export.sh toy."
-        in ended.stderr
-    )
+    assert ".tar.gz is missing: where a Docker engine answers, run ./build.sh toy and" in ended.stderr
 
 
 def test_settings_go_to_the_model_folder_and_earlier_ones_are_forgotten(built):
