@@ -10,7 +10,7 @@ Builds the images of all algorithms, or of those named, and exports their models
 Docker engine answers, it makes the virtual environment .venv instead, exports the models with it and builds no image;
 PYTHON names another interpreter than python3 then; it must be 3.11 or later.
   --checkpoint DIR           export this training folder instead of the demo's; takes exactly one ALGORITHM
-  --plans FILE               read these plans instead of the training folder's; takes exactly one ALGORITHM
+  --plans FILE               plans as JSON, for a training folder that comes without (gepnet)
   --folds 0,1                export these folds (default: all)
 What a run does unless its own arguments say otherwise; the model folder keeps it until the next ./build.sh:
   --engine NAME              what computes (default: auto)
@@ -36,8 +36,8 @@ read_arguments() {
     esac
     shift
   done
-  [[ -z $CHECKPOINT$PLANS || ${#names[@]} -eq 1 ]] ||
-    refuse "--checkpoint and --plans take exactly one ALGORITHM, found ${#names[@]}."
+  [[ -z $CHECKPOINT || ${#names[@]} -eq 1 ]] || refuse "--checkpoint takes exactly one ALGORITHM, found ${#names[@]}."
+  [[ -z $PLANS || -n $CHECKPOINT ]] || refuse "--plans is of use with --checkpoint only: give the weights' folder, too."
   choose_algorithms "${names[@]}"
 }
 
@@ -49,7 +49,7 @@ read_option() {
       CHECKPOINT=$(cd "$value" && pwd)
       ;;
     --plans)
-      [[ -f $value ]] || refuse "--plans: there is no file '$value'; give the plans that the training used."
+      [[ -f $value ]] || refuse "--plans: there is no file '$value'; give the plans as JSON."
       PLANS=$(realpath "$value")
       ;;
     --folds | --engine | --precision | --time-limit | --mirroring | --step)

@@ -207,7 +207,8 @@ def test_settings_go_to_the_model_folder_and_earlier_ones_are_forgotten(built):
 
 def test_folds_and_plans_go_to_the_export_and_are_part_of_what_a_model_is_made_from(built):
     plans = built.write("plans.json", "{}")
-    given = ("./build.sh", "toy", "--folds", "0,1", "--plans", "plans.json")
+    checkpoint = ("--checkpoint", "containers/toy/demo/checkpoint")
+    given = ("./build.sh", "toy", *checkpoint, "--plans", "plans.json", "--folds", "0,1")
     for _ in range(2):
         assert built.run(*given).returncode == 0
     _, export = built.called("petct", "export")
