@@ -45,12 +45,6 @@ def test_checkpoint_takes_exactly_one_algorithm():
     assert "exactly one ALGORITHM" in ended.stderr
 
 
-def test_plans_take_a_checkpoint():
-    ended = run(ROOT / "build.sh", "gepnet", "--plans", ROOT / "pyproject.toml")
-    assert ended.returncode == 2
-    assert "with --checkpoint only" in ended.stderr
-
-
 def test_option_without_a_value_is_named():
     ended = run(ROOT / "build.sh", "--engine")
     assert ended.returncode == 2
