@@ -39,7 +39,7 @@ case $command in
   run)
     [[ $(find "$input" -perm /222) == "" && -z $(ls -A "$output") ]] || exit 4
     mkdir -p "$output/images/mask"
-    [[ -z ${SPOIL:-} ]] || echo spoilt >"$input/more"
+    [[ -z ${SPOIL:-} ]] || echo spoilt >"$input/more" || exit 1
     echo "engine: cpu, device: toy"
     echo "done: 1.5 s, peak memory 77 MiB, mask"
     ;;
