@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/docker/lib.sh"
+source "$ROOT/docker/venv.sh"
 
 usage() {
   cat <<'EOF'
@@ -9,6 +10,8 @@ Runs the images of all algorithms, or of those named, on a synthetic case as Gra
 as it does and prints a table. The exit status is 0 where every mask is there and right; a mask of the demo's model
 must also reach a Dice of 0.5 against the truth. Run ./build.sh first. build/test/ALGORITHM keeps masks, logs and what
 was on stderr, warnings.txt.
+Where no Docker engine answers, the algorithms run as plain processes from .venv, on input and model that must stay
+unchanged, and the table says so.
 EOF
 }
 
@@ -26,7 +29,7 @@ make_case() {
   say "Making the demo case in build/demo"
   rm -rf "$DEMO"
   mkdir -p "$DEMO"
-  petct_tools --volume "$DEMO:/demo" -- phantom --output /demo
+  petct_tools --write "$DEMO" -- phantom --output "$DEMO"
   echo "$made_from" >"$DEMO/made_from"
 }
 
@@ -37,19 +40,40 @@ logged() {
 
 evaluate() {
   local folder=$1 masks=("$1"/output/images/*/)
-  petct_tools --volume "$DEMO/truth:/truth:ro" --volume "${masks[0]%/}:/masks:ro" \
-    -- evaluate --truth /truth --prediction /masks >>"$folder/log.txt" 2>>"$folder/warnings.txt"
+  petct_tools --read "$DEMO/truth" --read "${masks[0]%/}" \
+    -- evaluate --truth "$DEMO/truth" --prediction "${masks[0]%/}" >>"$folder/log.txt" 2>>"$folder/warnings.txt"
 }
+
+run_algorithm() {
+  local name=$1 output=$2
+  if [[ -n $DOCKER ]]; then
+    "$ROOT/docker/as_platform.sh" "$(image_of "$name")" "$DEMO/input" "$(model_of "$name")" "$output"
+  else
+    run_as_process "$name" "$output"
+  fi
+}
+
+# Runs in a shell of its own. Taking away the right to write stops no one who is root: the content is compared, too.
+run_as_process() (
+  name=$1 output=$2 status=0
+  model=$(model_of "$name")
+  before=$(fingerprint "$DEMO/input" "$model")
+  trap 'chmod -R u+w "$DEMO/input"' EXIT
+  chmod -R a-w "$DEMO/input"
+  petct_tools -- run "$name" --input "$DEMO/input" --model "$model" --output "$output" || status=$?
+  [[ $(fingerprint "$DEMO/input" "$model") == "$before" ]] || fail "The run of $name changed its input or its model."
+  exit "$status"
+)
 
 # Runs, checks and measures; prints what is wrong, or "passed".
 verdict() {
   local name=$1 folder=$2 status=0
-  "$ROOT/docker/as_platform.sh" "$(image_of "$name")" "$DEMO/input" "$(model_of "$name")" "$folder/output" \
-    >"$folder/log.txt" 2>"$folder/warnings.txt" || status=$?
+  run_algorithm "$name" "$folder/output" >"$folder/log.txt" 2>"$folder/warnings.txt" || status=$?
   if [[ $status -ne 0 ]]; then
     echo "failed with exit code $status: $(tail -n 1 "$folder/warnings.txt")"
-  elif ! petct_tools --volume "$DEMO/input:/input:ro" --volume "$folder/output:/output:ro" \
-    -- check "$name" >>"$folder/log.txt" 2>>"$folder/warnings.txt" || ! evaluate "$folder"; then
+  elif ! petct_tools --read "$DEMO/input" --read "$folder/output" \
+    -- check "$name" --input "$DEMO/input" --output "$folder/output" \
+    >>"$folder/log.txt" 2>>"$folder/warnings.txt" || ! evaluate "$folder"; then
     echo "refused: $(tail -n 1 "$folder/warnings.txt")"
   elif is_demo "$name" && ! awk -v dice="$(dice "$folder")" -v least="$LEAST_DICE" 'BEGIN {exit !(dice + 0 >= least)}'; then
     echo "Dice is below $LEAST_DICE"
@@ -66,7 +90,7 @@ test_algorithm() {
   local name=$1 folder=$ROOT/build/test/$1 result
   rm -rf "$folder"
   mkdir -p "$folder/output"
-  say "Running $(image_of "$name")"
+  say "Running $(if [[ -n $DOCKER ]]; then image_of "$name"; else echo "$name"; fi)"
   result=$(verdict "$name" "$folder")
   TABLE+=$(row "$name" "$(logged "$folder/log.txt" 'engine: ([^,]+)')" \
     "$(logged "$folder/log.txt" 'done: ([0-9.]+) s')" "$(logged "$folder/log.txt" 'peak memory ([0-9]+) MiB')" \
@@ -78,10 +102,15 @@ main() {
   local name status=0
   [[ ${1:-} == --help ]] && usage && return
   choose_algorithms "$@"
-  need_docker
+  find_docker "the algorithms run as plain processes, not in containers."
   for name in "${ALGORITHMS[@]}"; do
     need_built "$name"
   done
+  if [[ -n $DOCKER ]]; then
+    need_own_image tools "$TOOLS_IMAGE" "./build.sh ${ALGORITHMS[*]}"
+  else
+    provide_venv docker/runtime docker/tools
+  fi
   make_case
   TABLE=
   for name in "${ALGORITHMS[@]}"; do
@@ -89,6 +118,7 @@ main() {
   done
   row algorithm engine seconds 'peak MiB' Dice verdict
   printf '%s' "$TABLE"
+  [[ -n $DOCKER ]] || echo "not in a container"
   return "$status"
 }
 

@@ -1,4 +1,4 @@
-# What the scripts share: names, versions, messages, and the image that holds torch.
+# What the scripts share: names, versions, messages, and petct with torch.
 # shellcheck shell=bash disable=SC2034
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -6,6 +6,7 @@ VERSION=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$ROOT/pyproject.toml")
 BASE_IMAGE=python:3.11-slim-bookworm
 RUNTIME_IMAGE=petct-runtime:$VERSION
 TOOLS_IMAGE=petct-tools:$VERSION
+VENV=$ROOT/.venv
 
 say() {
   printf '%s\n' "$*" >&2
@@ -23,8 +24,21 @@ fail() {
   exit 1
 }
 
+engine_answers() {
+  timeout 60 docker version >/dev/null 2>&1
+}
+
+# Sets DOCKER to yes where an engine answers; elsewhere to nothing, and says what follows from it.
+find_docker() {
+  DOCKER=yes
+  engine_answers || {
+    DOCKER=
+    say "No Docker engine answers: $1"
+  }
+}
+
 need_docker() {
-  docker version >/dev/null 2>&1 ||
+  engine_answers ||
     fail "No Docker engine answers: install one (Debian and Ubuntu: apt-get install docker.io) and start it."
 }
 
@@ -58,8 +72,32 @@ model_of() {
   echo "$ROOT/build/$1/model"
 }
 
+image_id() {
+  docker image inspect --format '{{.Id}}' "$1" 2>/dev/null
+}
+
+# Where the id of the image that this checkout built is kept: record_of_image NAME, an algorithm's or "tools"
+record_of_image() {
+  echo "$ROOT/build/$1/image"
+}
+
+record_image() {
+  mkdir -p "$ROOT/build/$1"
+  image_id "$2" >"$(record_of_image "$1")"
+}
+
+# Checkouts on one machine share the engine, and so the images' names: need_own_image NAME IMAGE REMEDY
+need_own_image() {
+  local record
+  record=$(record_of_image "$1")
+  [[ -f $record ]] || fail "This checkout has not built $2: run $3 first."
+  has_image "$2" || fail "There is no image $2: run $3 first."
+  [[ $(image_id "$2") == "$(cat "$record")" ]] ||
+    fail "$2 is not the image that this checkout built (another checkout replaced it): run $3."
+}
+
 need_built() {
-  has_image "$(image_of "$1")" || fail "There is no image $(image_of "$1"): run ./build.sh $1 first."
+  [[ -z $DOCKER ]] || need_own_image "$1" "$(image_of "$1")" "./build.sh $1"
   [[ -f $(model_of "$1")/model.json ]] || fail "There is no model in $(model_of "$1"): run ./build.sh $1 first."
 }
 
@@ -81,14 +119,23 @@ fingerprint() {
   find "$@" -type f -not -name '*.pyc' -print0 | sort --zero-terminated | xargs --null sha256sum | sha256sum
 }
 
-# Runs petct on this checkout as the calling user: petct_tools [DOCKER OPTION ...] -- ARGUMENT ...
+# Runs petct on this checkout as the calling user, in the image with torch where an engine answers, else from .venv.
+# In the image there are only the folders and files named: petct_tools [--read PATH | --write PATH] ... -- ARGUMENT ...
 petct_tools() {
-  local options=()
+  local volumes=()
   while [[ $1 != -- ]]; do
-    options+=("$1")
-    shift
+    case $1 in
+      --read) volumes+=(--volume "$2:$2:ro") ;;
+      --write) volumes+=(--volume "$2:$2") ;;
+    esac
+    shift 2
   done
-  docker run --rm --network none --user "$(id -u):$(id -g)" \
-    --volume "$ROOT/common:/opt/petct/common:ro" --volume "$ROOT/containers:/opt/petct/containers:ro" \
-    "${options[@]}" "$TOOLS_IMAGE" "${@:2}"
+  shift
+  if [[ -z $DOCKER ]]; then
+    ORT_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=1 "$VENV/bin/petct" "$@"
+  else
+    docker run --rm --network none --user "$(id -u):$(id -g)" \
+      --volume "$ROOT/common:/opt/petct/common:ro" --volume "$ROOT/containers:/opt/petct/containers:ro" \
+      "${volumes[@]}" "$TOOLS_IMAGE" "$@"
+  fi
 }

@@ -18,6 +18,10 @@ def run(*command, cwd=ROOT):
     )
 
 
+def image_id(tag):
+    return run("docker", "image", "inspect", "--format", "{{.Id}}", tag).stdout.strip()
+
+
 @pytest.mark.parametrize("script", ["build.sh", "test.sh", "export.sh"])
 def test_unknown_algorithm_is_named_with_those_there_are(script):
     ended = run(ROOT / script, "nosuch")
@@ -41,6 +45,12 @@ def test_checkpoint_takes_exactly_one_algorithm():
     assert "exactly one ALGORITHM" in ended.stderr
 
 
+def test_option_without_a_value_is_named():
+    ended = run(ROOT / "build.sh", "--engine")
+    assert ended.returncode == 2
+    assert "--engine needs a value" in ended.stderr
+
+
 def test_missing_checkpoint_folder_is_named():
     ended = run(ROOT / "build.sh", "autopet_interactive", "--checkpoint", "/nosuch")
     assert ended.returncode == 2
@@ -62,7 +72,7 @@ def test_plans_without_a_checkpoint_are_refused():
 @pytest.fixture
 def project(image, version, tmp_path):
     """A checkout with one small algorithm, `toy`, built for the user given."""
-    for path in ("export.sh", "docker/lib.sh", "pyproject.toml"):
+    for path in ("test.sh", "export.sh", "docker/lib.sh", "docker/venv.sh", "pyproject.toml"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
     (tmp_path / "containers/toy").mkdir(parents=True)
@@ -80,6 +90,7 @@ def project(image, version, tmp_path):
             check=True,
             capture_output=True,
         )
+        (tmp_path / "build/toy/image").write_text(image_id(tag) + "\n")
         return tmp_path
 
     yield build
@@ -109,3 +120,34 @@ def test_export_writes_the_image_and_the_models_content(project, version):
     with tarfile.open(folder / "dist/toy_model.tar.gz") as archive:
         assert archive.getnames() == ["model.json"]
     assert len(list((folder / "dist").iterdir())) == 2
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("script", ["./test.sh", "./export.sh"])
+def test_image_that_another_checkout_built_is_refused(project, version, script):
+    folder = project("nobody")
+    record = folder / "build/toy/image"
+    own = record.read_text()
+    project("daemon")
+    record.write_text(own)
+    ended = run(script, cwd=folder)
+    assert ended.returncode == 1
+    assert f"toy:{version} is not the image that this checkout built" in ended.stderr
+    assert "run ./build.sh toy" in ended.stderr
+    assert not (folder / "dist").exists()
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("script", ["./test.sh", "./export.sh"])
+def test_image_is_refused_where_this_checkout_built_none(project, version, script):
+    folder = project("nobody")
+    (folder / "build/toy/image").unlink()
+    ended = run(script, cwd=folder)
+    assert ended.returncode == 1
+    assert f"This checkout has not built toy:{version}: run ./build.sh toy first" in ended.stderr
+
+
+@pytest.mark.docker
+def test_ids_of_the_images_built_are_recorded(image, version):
+    for name, tag in (("autopet_interactive", image), ("tools", f"petct-tools:{version}")):
+        assert (ROOT / "build" / name / "image").read_text().strip() == image_id(tag)
