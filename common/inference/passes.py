@@ -45,7 +45,7 @@ def within_time(
     if not fitting:
         raise MachineError(
             f"one pass over all tiles takes about {per_pass:.0f} s, {max(0.0, left):.0f} s are left of "
-            "the time limit; use a faster machine or a longer --time-limit"
+            "the time limit; use a faster machine, a wider --step or a longer --time-limit"
         )
     best = max(fitting, key=lambda passes: (len(passes), passes.folds))
     if len(best) < len(choices[-1]):
