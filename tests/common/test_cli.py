@@ -514,3 +514,20 @@ def test_engines_tells_the_machine_and_the_rung_that_a_model_gets(golden_model, 
     assert any(line.startswith("CPU: ") for line in lines)
     assert any(line.startswith("engine openvino in bfloat16: ") for line in lines)
     assert lines[-1].startswith("segmentation_fold_0.onnx: engine: ")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("instructions", ["AVX512_CORE", "AVX2", "SSE41"])
+def test_a_cpu_of_lower_instruction_sets_gives_the_same_mask(
+    run, case, golden_model, tmp_path, instructions, precision
+):
+    """oneDNN, on which OpenVINO computes, obeys a variable that hides instruction sets from it."""
+    assert run("--precision", precision)[0] == 0
+    folders = ["--input", case, "--output", tmp_path / "lower", "--model", golden_model]
+    command = [sys.executable, "-m", "common.cli", "run", "autopet_interactive", *folders]
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": instructions}
+    subprocess.run([*command, "--precision", precision], env=environment, check=True)
+    paths = [tmp_path / folder / MASK for folder in ("output", "lower")]
+    full, lower = (SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path)) for path in paths)
+    assert full.any()
+    assert (full != lower).mean() < (1e-2 if precision == "bfloat16" else 1e-4)

@@ -96,7 +96,8 @@ def test_point_without_a_name_is_what_its_socket_takes_it_for(input_dir: Path) -
     save_clicks(input_dir / "lesion-clicks.json", [{"point": [1, 2, 3]}])
     with refused(input_dir / "lesion-clicks.json", "point 1 has no name"):
         read_case(input_dir, INTERFACE)
-    interface = Interface("Tumours", (PET, replace(CLICKS, unnamed="tumor")), (MASK,))
+    inputs = (replace(PET, names_mask=True), replace(CLICKS, unnamed="tumor"))
+    interface = Interface("Tumours", inputs, (MASK,))
     assert read_case(input_dir, interface).clicks == (Click((1, 2, 3), "tumor"),)
 
 

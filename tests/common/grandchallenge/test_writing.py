@@ -100,7 +100,9 @@ def test_mask_of_the_longest_name_is_written(tmp_path: Path) -> None:
 
 
 def test_name_that_is_too_long_for_the_folder_is_refused(tmp_path: Path) -> None:
-    with refused(f"{LONGEST}x.mha: a name of 256 bytes, the folder takes 255", "reference image"):
+    with refused(
+        f"{LONGEST}x.mha: a name of 256 bytes, the folder takes 255", "the image that names the mask"
+    ):
         check_destination(tmp_path, f"{LONGEST}x", GRID)
 
 
