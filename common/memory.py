@@ -2,9 +2,9 @@
 
 import logging
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 
+from common.control_groups import MEMBERSHIP, ROOT, control_groups
 from common.errors import MachineError
 from common.sizes import at_least, at_most
 
@@ -37,15 +37,13 @@ def available_memory() -> int:
     return max(0, min(limit for limit in limits if limit is not None))
 
 
-def container_memory(
-    membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
-) -> int | None:
+def container_memory(membership: Path = MEMBERSHIP, root: Path = ROOT) -> int | None:
     """Bytes that the process's control group and those above it still allow, or `None` without a limit.
 
     File caches do not count: the kernel drops them. Source: Linux's admin-guide/cgroup-v1/memory.rst and
     admin-guide/cgroup-v2.rst.
     """
-    left = (_left(folder, version) for folder, version in _control_groups(membership, root))
+    left = (_left(folder, version) for folder, version in control_groups("memory", membership, root))
     return min((bytes_ for bytes_ in left if bytes_ is not None), default=None)
 
 
@@ -61,25 +59,6 @@ def present_memory() -> int:
 
 def _machine() -> int | None:
     return _field(Path("/proc/meminfo"), "MemAvailable")
-
-
-def _control_groups(membership: Path, root: Path) -> Iterator[tuple[Path, int]]:
-    """Folders of the process's control groups and of those above them, with their version.
-
-    A container mostly sees its own group as the root, but may know itself by the path outside.
-    """
-    try:
-        lines = membership.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers in ("", "memory"):
-            top = root / controllers
-            group = top / path.lstrip("/")
-            for folder in (group, *group.parents):
-                if folder.is_relative_to(top):
-                    yield folder, 1 if controllers else 2
 
 
 def _left(folder: Path, version: int) -> int | None:

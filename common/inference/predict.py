@@ -59,12 +59,12 @@ def predict(
         start = time.monotonic()
         engine = ladder.load(fold.path)
         first: dict[Shape, Tile] = {}
+        loaded = time.monotonic()
         if number == 0 and options.deadline is not None:
-            per_engine = time.monotonic() - start
             first, per_tile = work.time_tiles(engine)
             left = (options.deadline - time.monotonic()) * (1 - TIME_RESERVE)
-            passes = within_time(len(folds), axes, per_tile * len(grid), left, per_engine)
-        work.add_fold(engine, fold.name, passes.mirrorings, first)
+            passes = within_time(len(folds), axes, per_tile * len(grid), left, loaded - start)
+        work.add_fold(engine, fold.name, passes.mirrorings, first, loaded)
         del engine  # before the next is loaded: two may be more than the memory holds
     return grid.normalise(total, len(passes))
 
@@ -98,11 +98,16 @@ class _Work:
     """The weighted sum over tiles, on the padded volume."""
 
     def add_fold(
-        self, engine: Engine, name: str, mirrorings: tuple[Mirroring, ...], first: dict[Shape, Tile]
+        self,
+        engine: Engine,
+        name: str,
+        mirrorings: tuple[Mirroring, ...],
+        first: dict[Shape, Tile],
+        start: float,
     ) -> None:
-        """Add all tiles of one fold; `first` holds what is known of the unflipped ones."""
+        """Add all tiles of one fold; since `start`, some have been found unflipped, in `first`."""
         weights = self.grid.weights()
-        with Progress(len(self.grid) * len(mirrorings), f"tiles of fold {name}") as progress:
+        with Progress(len(self.grid) * len(mirrorings), f"tiles of fold {name}", start) as progress:
             for place, tile in _read_ahead(self.volume, self.grid):
                 summed = self._mirrored(engine, tile, mirrorings, first.pop(place, None), progress)
                 # Slice by slice, so that the products stay in the processor's cache.

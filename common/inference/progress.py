@@ -12,14 +12,17 @@ BAR_WIDTH = 40
 
 
 class Progress:
-    """Counts steps of equal work; a context manager, so that the bar's line is always ended."""
+    """Counts steps of equal work; a context manager, so that the bar's line is always ended.
 
-    def __init__(self, total: int, unit: str) -> None:
+    The work began at `start`, on `time.monotonic`'s clock, or begins now.
+    """
+
+    def __init__(self, total: int, unit: str, start: float | None = None) -> None:
         self.total = total
         self.unit = unit
         self._done = 0
         self._tenths = 0
-        self._start = time.monotonic()
+        self._start = time.monotonic() if start is None else start
         self._terminal = sys.stderr.isatty()
 
     def __enter__(self) -> Self:

@@ -1,10 +1,13 @@
 """What this machine has to compute with: its processor and its GPUs."""
 
+import math
 import os
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from common.control_groups import MEMBERSHIP, ROOT, control_groups
 
 INSTRUCTION_SETS = (
     *("sse4_2", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
@@ -14,13 +17,36 @@ INSTRUCTION_SETS = (
 """Those of the kernel's names that decide how fast networks run."""
 BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """With one of these, bfloat16 has instructions; without, it is emulated, slower than float32."""
+QUOTA_FILES = {1: ("cpu.cfs_quota_us", "cpu.cfs_period_us"), 2: ("cpu.max",)}
+MAX_CORES = 2**16
 DRIVER = Path("/proc/driver/nvidia")
 
 
 def cpu_name() -> str:
     """The processor's model name, with the number of cores this process may use."""
     model = _cpu_field("model name") or platform.machine()
-    return f"{model} ({len(os.sched_getaffinity(0))} cores)"
+    return f"{model} ({cores()} cores)"
+
+
+def cores() -> int:
+    """Cores that this process may use, whether they are assigned to it or their time is rationed."""
+    return min(len(os.sched_getaffinity(0)), core_quota() or MAX_CORES)
+
+
+def core_quota(membership: Path = MEMBERSHIP, root: Path = ROOT) -> int | None:
+    """Cores whose time the control groups ration to the process, rounded up; `None` without a limit."""
+    quotas = (_quota(folder, version) for folder, version in control_groups("cpu", membership, root))
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _quota(folder: Path, version: int) -> int | None:
+    """`docker run --cpus` sets it: microseconds of computing allowed, in a period of so many."""
+    try:
+        text = " ".join((folder / name).read_text() for name in QUOTA_FILES[version])
+        allowed, period = text.split()
+        return None if allowed in ("max", "-1") else math.ceil(int(allowed) / int(period))
+    except (OSError, ValueError):
+        return None
 
 
 def instruction_sets() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from common.inference.engines import Precision
 from common.inference.engines.contract import Device, EngineInfo, cannot_load, computing, fails_to_load
-from common.inference.engines.machine import cpu_name, has_bfloat16
+from common.inference.engines.machine import core_quota, cores, cpu_name, has_bfloat16
 
 if TYPE_CHECKING:
     import openvino
@@ -67,10 +67,16 @@ def load(path: Path, precision: Precision) -> OpenVinoEngine:
             raise fails_to_load(NAME, path, error) from error
         raise cannot_load(NAME, path, error) from error
     try:
-        compiled = _core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision]})
+        compiled = _core().compile_model(network, "CPU", _configuration(precision))
         return OpenVinoEngine(compiled, EngineInfo(NAME, cpu_name(), precision, openvino.__version__))
     except FAILURES as error:
         raise fails_to_load(NAME, path, error) from error
+
+
+def _configuration(precision: Precision) -> dict[str, str | int | bool]:
+    """OpenVINO counts the machine's cores; more threads than a container's ration slow each other down."""
+    threads = {"INFERENCE_NUM_THREADS": cores(), "ENABLE_CPU_PINNING": False}
+    return {"INFERENCE_PRECISION_HINT": HINTS[precision]} | (threads if core_quota() else {})
 
 
 @cache

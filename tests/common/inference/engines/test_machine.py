@@ -1,3 +1,4 @@
+import os
 from importlib.metadata import version
 from pathlib import Path
 
@@ -47,3 +48,36 @@ def test_instruction_sets_are_those_that_matter(cpu, text: str, expected: tuple[
 def test_packages_are_known_by_their_versions() -> None:
     assert machine.package_version("onnxruntime") == version("onnxruntime")
     assert machine.package_version("no-such-package") is None
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "expected"),
+    [
+        ("0::/a/b", {"a/b/cpu.max": "150000 100000"}, 2),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "400000 100000"}, 4),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000"}, None),
+        (
+            "4:cpu,cpuacct:/a",
+            {"cpu/a/cpu.cfs_quota_us": "200000", "cpu/a/cpu.cfs_period_us": "100000"},
+            2,
+        ),
+        ("1:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ("4:memory:/a", {"memory/a/cpu.cfs_quota_us": "200000"}, None),
+        ("0::/a", {"a/cpu.max": "nonsense"}, None),
+    ],
+)
+def test_cores_that_the_control_groups_ration_are_known(
+    tmp_path: Path, membership: str, files: dict[str, str], expected: int | None
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "membership").write_text(f"{membership}\n")
+    assert machine.core_quota(tmp_path / "membership", tmp_path) == expected
+
+
+def test_cores_are_those_assigned_or_rationed_whichever_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "core_quota", lambda: 1)
+    assert machine.cores() == 1
+    monkeypatch.setattr(machine, "core_quota", lambda: None)
+    assert machine.cores() == len(os.sched_getaffinity(0))
