@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from benchmarks.scenario import SPACING, with_network
 from common.export.architecture import read_architecture
 from common.export.checkpoint_v1 import CHECKPOINT_FILE
 from common.export.demo_checkpoints import save_nnunet_v1, save_nnunet_v2
@@ -21,8 +23,7 @@ from containers.gepnet.network import GEPNet
 from containers.l2snet.network import IMAGE_CHANNELS, read_plans
 
 CLINICAL_SHAPE = (326, 400, 400)
-CLINICAL_SPACING = (3.0, 2.04, 2.04)
-"""A whole-body PET/CT, (z, y, x), in voxels and mm."""
+"""A whole-body PET/CT, (z, y, x), in voxels of `SPACING`."""
 FEATURES = (32, 64, 128, 256, 320, 320)
 BLOCKS = (1, 3, 4, 6, 6, 6)
 """ResEnc-L, as nnU-Net's planner `nnUNetPlannerResEncL` gives it for a patch of 192³."""
@@ -32,18 +33,8 @@ INTENSITIES = [np.linspace(-500, 1000, 100, dtype=np.float32), np.linspace(0.1, 
 
 def write_autopet_interactive(folder: Path, folds: int) -> None:
     """ResEnc-L of 102 million parameters on four channels, tiles of 192³."""
-    plans, dataset = autopet.make_plans(INTENSITIES, CLINICAL_SHAPE), autopet.make_dataset(1000)
-    configuration = plans["configurations"][autopet.CONFIGURATION]
-    configuration |= {"patch_size": [192] * 3, "spacing": list(CLINICAL_SPACING)}
-    stages = len(FEATURES)
-    configuration["architecture"]["arch_kwargs"] |= {
-        "n_stages": stages,
-        "features_per_stage": list(FEATURES),
-        "kernel_sizes": [[3, 3, 3]] * stages,
-        "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
-        "n_blocks_per_stage": list(BLOCKS),
-        "n_conv_per_stage_decoder": [1] * (stages - 1),
-    }
+    dataset = autopet.make_dataset(1000)
+    plans = with_network(autopet.make_plans(INTENSITIES, CLINICAL_SHAPE), [192] * 3, FEATURES, BLOCKS)
     folder.mkdir(parents=True)
     for name, document in (("plans.json", plans), ("dataset.json", dataset)):
         (folder / name).write_text(json.dumps(document))
@@ -63,7 +54,7 @@ def write_autopet_interactive(folder: Path, folds: int) -> None:
 
 def write_l2snet(folder: Path, folds: int) -> None:
     """nnU-Net v1's 3D network of 31 million parameters, tiles of 128³, and the 2D network."""
-    plans = _plans_v1(IMAGE_CHANNELS, CLINICAL_SPACING, "CT")
+    plans = _plans_v1(IMAGE_CHANNELS, SPACING, "CT")
     write_plans(plans, folder)
     _, make = read_plans(folder / PLANS_FILE)
     for fold in range(folds):
@@ -82,8 +73,6 @@ def write_gepnet(folder: Path, folds: int) -> None:
 
 def torch_save_weights(path: Path) -> None:
     """The 2D network's state dict."""
-    import torch
-
     torch.save(initialise(Localiser(), 0).state_dict(), path)
 
 

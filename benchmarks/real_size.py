@@ -17,7 +17,9 @@ from statistics import median
 import numpy as np
 
 from benchmarks.paired import GIB
-from benchmarks.real_checkpoints import CLINICAL_SHAPE, CLINICAL_SPACING, WRITERS
+from benchmarks.real_checkpoints import CLINICAL_SHAPE, WRITERS
+from benchmarks.scenario import FOLDER as BENCHMARKS
+from benchmarks.scenario import SPACING
 from common.errors import PetctError
 from common.inference.engines import EngineName, Precision, machine
 from common.inference.engines.ladder import carrier, make_engine, rungs
@@ -27,7 +29,7 @@ from common.model_folder import Model, Network, read_model
 from common.nnunet.resample import resampled_shape
 from common.nnunet.tiles import TileGrid
 
-FOLDER = Path(__file__).parents[1] / "build" / "benchmarks" / "real_size"
+FOLDER = BENCHMARKS / "real_size"
 FOLDS = {"autopet_interactive": 10, "gepnet": 5, "l2snet": 5}
 TILES = 3
 """Timed, after a first on which memory is laid out."""
@@ -123,7 +125,7 @@ def measure_tile(path: Path, engine: EngineName, precision: Precision) -> Tile:
 def tiles_of_a_clinical_case(network: Network) -> int:
     """Tiles of a case whose field of view has nothing to crop."""
     plans = network.nnunet_plans
-    shape = resampled_shape(CLINICAL_SHAPE, CLINICAL_SPACING, plans.spacing)
+    shape = resampled_shape(CLINICAL_SHAPE, SPACING, plans.spacing)
     return len(TileGrid(shape, plans.patch))
 
 

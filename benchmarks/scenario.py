@@ -1,7 +1,7 @@
 """A phantom, and one network for both: the case that benchmarks of a whole prediction share."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,17 +74,22 @@ class Scenario:
         return [np.load(self.folder / f"{name}.npy") for name in ("ct", "pet")]
 
 
-def with_network(plans: dict[str, Any]) -> dict[str, Any]:
-    """The golden case's plans with the benchmarks' spacing, patch and network."""
+def with_network(
+    plans: dict[str, Any],
+    patch: Sequence[int] = PATCH,
+    features: Sequence[int] = FEATURES,
+    blocks: Sequence[int] = BLOCKS,
+) -> dict[str, Any]:
+    """Give nnU-Net v2's plans a clinical spacing, a patch, and a residual encoder of those stages."""
     configuration = plans["configurations"]["3d_fullres"]
-    configuration |= {"patch_size": list(PATCH), "spacing": list(SPACING)}
-    stages = len(FEATURES)
+    configuration |= {"patch_size": list(patch), "spacing": list(SPACING)}
+    stages = len(features)
     configuration["architecture"]["arch_kwargs"] |= {
         "n_stages": stages,
-        "features_per_stage": list(FEATURES),
+        "features_per_stage": list(features),
         "kernel_sizes": [[3, 3, 3]] * stages,
         "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
-        "n_blocks_per_stage": list(BLOCKS),
+        "n_blocks_per_stage": list(blocks),
         "n_conv_per_stage_decoder": [1] * (stages - 1),
     }
     return plans
