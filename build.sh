@@ -125,7 +125,7 @@ export_model() {
   rm -rf "$folder/model" "$folder/made_from"
   petct_tools --read "$checkpoint" ${PLANS:+--read "$PLANS"} --write "$folder" \
     -- export "$name" --checkpoint "$checkpoint" --model "$folder/model" \
-    ${PLANS:+--plans "$PLANS"} ${FOLDS:+--folds "$FOLDS"}
+    ${PLANS:+--plans "$PLANS"} ${FOLDS:+--folds "$FOLDS"} "${SETTINGS[@]}"
   echo "$made_from" >"$folder/made_from"
 }
 

@@ -19,7 +19,17 @@ from common import algorithms
 from common.errors import InputError, MachineError, PetctError
 from common.log import log_to_standard_streams
 from common.memory import available_memory, peak_memory, require_memory
-from common.settings import BY_NAME, Setting, Values, model_settings, require_folds, resolve, shown
+from common.settings import (
+    BY_NAME,
+    Setting,
+    Values,
+    choose,
+    describe,
+    model_settings,
+    require_folds,
+    resolve,
+    shown,
+)
 
 logger = logging.getLogger("petct")
 
@@ -36,15 +46,16 @@ Command = Callable[[argparse.Namespace], None]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    start = time.monotonic()
     try:
         _require_memory_to_start()
-        _main(arguments)
+        _main(arguments, start)
     except PetctError as error:
         return _fail(error)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("common", "containers"):
             raise
-        remedy = "pip install '.[evaluate,export]' in a checkout of petct"
+        remedy = "pip install '.[openvino,evaluate,export]' in a checkout of petct"
         return _fail(MachineError(f"{error.name} is not installed; {remedy}"))
     except MemoryError as error:
         return _fail(MachineError(f"memory ran out ({error}); use a machine with more"))
@@ -54,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _main(arguments: Sequence[str] | None) -> None:
-    parsed = parser().parse_args(arguments)
+def _main(arguments: Sequence[str] | None, start: float) -> None:
+    parsed = parser().parse_args(arguments, argparse.Namespace(start=start))
     log_to_standard_streams()
     command: Command = parsed.command
     command(parsed)
@@ -136,7 +147,7 @@ def _settings(
     )
     for name in only:
         setting = BY_NAME[name]
-        usual = f"{setting.help} (default: {shown(name, setting.default)})"
+        usual = f"{setting.help} (default: {setting.usual})"
         group.add_argument(
             setting.option,
             type=_parse(setting),
@@ -201,16 +212,17 @@ def _fail(error: PetctError) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     from common.run import run
 
-    start = time.monotonic()
     folders = (arguments.input, arguments.output, arguments.model)
-    path = run(arguments.algorithm, *folders, _given(arguments), start)
-    logger.info("done: %.1f s, peak memory %d MiB, %s", time.monotonic() - start, peak_memory() // MIB, path)
+    path = run(arguments.algorithm, *folders, _given(arguments), arguments.start)
+    seconds = time.monotonic() - arguments.start
+    logger.info("done: %.1f s, peak memory %d MiB, %s", seconds, peak_memory() // MIB, path)
 
 
 def _export(arguments: argparse.Namespace) -> None:
     from common.model_folder import write_run
 
-    start, given = time.monotonic(), _given(arguments)
+    given = _given(arguments)
+    _require_possible(given)
     network = algorithms.module(arguments.algorithm, "network")
     plans = {} if arguments.plans is None else {"plans": arguments.plans}
     if plans and "plans" not in signature(network.export).parameters:
@@ -219,12 +231,8 @@ def _export(arguments: argparse.Namespace) -> None:
         )
     network.export(arguments.checkpoint, arguments.model, given.get("folds"), **plans)
     write_run(arguments.model, given)
-    logger.info(
-        "exported: %.1f s, peak memory %d MiB, %s",
-        time.monotonic() - start,
-        peak_memory() // MIB,
-        arguments.model,
-    )
+    seconds = time.monotonic() - arguments.start
+    logger.info("exported: %.1f s, peak memory %d MiB, %s", seconds, peak_memory() // MIB, arguments.model)
 
 
 def _change_settings(arguments: argparse.Namespace) -> None:
@@ -236,6 +244,7 @@ def _change_settings(arguments: argparse.Namespace) -> None:
     given = _given(arguments)
     require_folds(given, model.fold_names, InputError)
     values = present | given
+    _require_possible(values)
     if values != model.run:
         write_run(folder, values)
     for name, setting in BY_NAME.items():
@@ -247,14 +256,23 @@ def _engines(arguments: argparse.Namespace) -> None:
     from common.inference.engines.report import describe_machine, describe_rungs, describe_trial
     from common.model_folder import algorithm_of, read_model
 
-    values, _ = resolve({"argument": _given(arguments)})
+    folder: Path | None = arguments.model
+    model = read_model(folder, algorithm_of(folder)) if folder else None
+    values, origins = choose(_given(arguments), model.run if model else {})
     choice = values["engine"], values["precision"]
-    for line in (*describe_machine(), *describe_rungs(*choice)):
-        sys.stdout.write(f"{line}\n")
-    if arguments.model:
-        model = read_model(arguments.model, algorithm_of(arguments.model))
-        for network in model.networks:
-            sys.stdout.write(f"{describe_trial(network.folds[0].path, *choice)}\n")
+    lines = (*describe_machine(), describe(values, origins), *describe_rungs(*choice))
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    for network in model.networks if model else ():
+        sys.stdout.write(f"{describe_trial(network.folds[0].path, *choice)}\n")
+
+
+def _require_possible(values: Values) -> None:
+    """Raise `MachineError` where the settings choose an engine that never has the precision."""
+    from common.inference.engines.ladder import rungs
+
+    chosen, _ = resolve({"argument": values})
+    for _ in rungs(chosen["engine"], chosen["precision"]):
+        pass
 
 
 def _check(arguments: argparse.Namespace) -> None:

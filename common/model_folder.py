@@ -116,8 +116,9 @@ class Model:
 
     @property
     def fold_names(self) -> list[str]:
-        """The folds of the network that has the most; others are trained once for all of them."""
-        return [fold.name for fold in max((n.folds for n in self.networks), key=len, default=())]
+        """The folds of what nnU-Net's recipe prepares; other networks are trained once for all of them."""
+        folds = (fold for network in self.networks if network.plans for fold in network.folds)
+        return list(dict.fromkeys(fold.name for fold in folds))
 
     def settings_as(self, kind: type[T]) -> T:
         """The settings as a dataclass; `ModelError` naming the first that does not fit."""
@@ -155,12 +156,15 @@ def write_run(folder: Path, run: Mapping[str, Any]) -> None:
     Raises `ModelError` for a folder that holds no model or cannot be written.
     """
     document = _read_document(folder) | {"format_version": FORMAT_VERSION, "run": dict(run)}
-    unfinished = folder / f"{STAGING_PREFIX}{MODEL_FILE}"
     try:
-        unfinished.write_text(_text(document))
-        unfinished.replace(folder / MODEL_FILE)
+        with TemporaryDirectory(dir=folder, prefix=STAGING_PREFIX) as staging:
+            unfinished = Path(staging) / MODEL_FILE
+            unfinished.write_text(_text(document))
+            unfinished.replace(folder / MODEL_FILE)
     except OSError as error:
-        raise ModelError(f"{folder}: cannot be written ({error.strerror}); check its permissions") from error
+        raise ModelError(
+            f"{folder}: cannot be written ({error.strerror}); check space and permissions"
+        ) from error
 
 
 @contextmanager

@@ -1,27 +1,17 @@
 """One case from the platform's folders through an algorithm and back."""
 
 import logging
-import os
 import time
 from pathlib import Path
 
 from common import algorithms
-from common.errors import InputError
+from common.errors import InputError, ModelError
 from common.grandchallenge.interface import Interface
 from common.grandchallenge.reading import read_case
 from common.grandchallenge.writing import check_destination, prepare_folder, write_mask
 from common.inference.options import Options
 from common.model_folder import Model, read_model
-from common.settings import (
-    Values,
-    as_options,
-    describe,
-    from_document,
-    from_environment,
-    model_settings,
-    require_folds,
-    resolve,
-)
+from common.settings import MODEL_PLACE, Values, as_options, choose, describe, require_folds
 
 logger = logging.getLogger(__name__)
 
@@ -54,14 +44,8 @@ def run(
 
 def _options(arguments: Values, model: Model, interface: Interface, start: float) -> Options:
     """The settings of all places, named in one line of the log."""
-    values, origins = resolve(
-        {
-            "argument": arguments,
-            "environment": from_environment(os.environ),
-            "model.json": model_settings(model.run, "model.json"),
-            "interface.json": from_document(interface.run, "run"),
-        }
-    )
-    require_folds(values, model.fold_names, InputError)
+    values, origins = choose(arguments, model.run, interface.run)
+    at_fault = ModelError if origins.get("folds") == MODEL_PLACE else InputError
+    require_folds(values, model.fold_names, at_fault)
     logger.info("%s", describe(values, origins))
     return as_options(values, start)

@@ -9,18 +9,20 @@ is what travels with the model.
 
 import logging
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from common.errors import InputError, ModelError, PetctError
 from common.inference.engines import ENGINES, PRECISIONS
-from common.inference.options import Options
+from common.inference.options import STEP, Options
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "PETCT_"
-NONE = "none"
+MODEL_PLACE = "model.json"
+NONE, ALL = "none", "all"
 
 Values = dict[str, Any]
 """Setting → value, as JSON holds it; settings that were not chosen are not there."""
@@ -36,6 +38,15 @@ class Setting:
     """The value that a text stands for; `ValueError` says what was expected."""
     metavar: str
     help: str
+    nothing: str | None = None
+    """How one says `None`; without this, that is no value of the setting."""
+    default_words: str = ""
+    """What the default is, where its value does not tell."""
+
+    @property
+    def usual(self) -> str:
+        """The default, for people."""
+        return self.default_words or self.nothing or as_text(self.default)
 
     @property
     def option(self) -> str:
@@ -79,7 +90,7 @@ def _number(text: str, expected: str) -> float:
 
 
 def _folds(text: str) -> list[str] | None:
-    if text == "all":
+    if text == ALL:
         return None
     names = text.split(",")
     if not all(name.isalnum() for name in names) or len(set(names)) < len(names):
@@ -89,13 +100,19 @@ def _folds(text: str) -> list[str] | None:
 
 SETTINGS = (
     Setting(
-        "time_limit", None, _seconds, "S", "run fewer folds and mirrorings if that is needed; none: no limit"
+        "time_limit",
+        None,
+        _seconds,
+        "S",
+        "run fewer folds and mirrorings if that is needed; none: no limit",
+        nothing=NONE,
+        default_words="the algorithm's, in its interface.json",
     ),
     Setting("precision", "float32", _choice(*PRECISIONS), "P", f"{' or '.join(PRECISIONS)}"),
     Setting("engine", "auto", _choice(*ENGINES), "E", f"what computes: {', '.join(ENGINES)}"),
-    Setting("mirroring", "all", _choice("all", NONE), "M", "all or none: mirror tiles as training allows"),
-    Setting("folds", None, _folds, "0,1", "folds to average, or all"),
-    Setting("step", 0.5, _step, "F", "distance between tiles, as a fraction of a tile"),
+    Setting("mirroring", ALL, _choice(ALL, NONE), "M", "all or none: mirror tiles as training allows"),
+    Setting("folds", None, _folds, "0,1", "folds to average, or all", nothing=ALL),
+    Setting("step", STEP, _step, "F", "distance between tiles, as a fraction of a tile"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -104,14 +121,13 @@ def as_text(value: Any) -> str:
     """A setting's value as one would type it."""
     if isinstance(value, list):
         return ",".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def shown(name: str, value: Any) -> str:
     """A setting's value as one would type it, also where it stands for no choice."""
-    if value is None:
-        return "all" if name == "folds" else NONE
-    return as_text(value)
+    nothing = BY_NAME[name].nothing
+    return nothing if value is None and nothing else as_text(value)
 
 
 def from_document(entries: Mapping[str, Any], where: str) -> Values:
@@ -161,6 +177,20 @@ def resolve(places: Mapping[str, Values]) -> tuple[Values, dict[str, str]]:
     return values, origins
 
 
+def choose(
+    arguments: Values, model_run: Mapping[str, Any], interface_run: Mapping[str, Any] | None = None
+) -> tuple[Values, dict[str, str]]:
+    """What each setting is for a run here, and the place that says so; raises as the places' readers."""
+    return resolve(
+        {
+            "argument": arguments,
+            "environment": from_environment(os.environ),
+            MODEL_PLACE: model_settings(model_run, MODEL_PLACE),
+            "interface.json": from_document(interface_run or {}, "run"),
+        }
+    )
+
+
 def describe(values: Values, origins: Mapping[str, str]) -> str:
     """Each value that was chosen, and where, in one line."""
     chosen = [f"{name} {shown(name, values[name])} ({place})" for name, place in origins.items()]
@@ -174,7 +204,7 @@ def as_options(values: Values, start: float) -> Options:
         engine=values["engine"],
         precision=values["precision"],
         deadline=None if limit is None else start + limit,
-        mirroring=values["mirroring"] == "all",
+        mirroring=values["mirroring"] == ALL,
         folds=None if folds is None else tuple(folds),
         step=values["step"],
     )
@@ -194,4 +224,4 @@ def model_settings(entries: Mapping[str, Any], source: str) -> Values:
     try:
         return from_document(entries, "run")
     except ValueError as error:
-        raise ModelError(f"{source}: {error}; set it anew with petct settings") from error
+        raise ModelError(f"{source}: {error}; set it anew with petct settings --clear") from error

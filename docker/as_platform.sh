@@ -11,9 +11,9 @@ What it leaves in /output comes to the folder OUTPUT, which must be empty. The e
 EOF
 }
 
-PLATFORM_MEMORY=$((15 * 1024 ** 3))
+PLATFORM_MEMORY=$((7 * 1024 ** 3))
 
-# Bytes: the platform's smallest machine, or this one where it has less.
+# Bytes: what the platform's smallest machine, of 8 GiB, leaves an algorithm, or this machine where it has less.
 memory() {
   local here=$(($(sed --quiet 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo) * 1024))
   echo $((here < PLATFORM_MEMORY ? here : PLATFORM_MEMORY))

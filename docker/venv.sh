@@ -39,6 +39,9 @@ make_venv() {
   local python=${PYTHON:-python3}
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 ||
     fail "$python is missing or older than 3.11: install Python 3.11 or later, or set PYTHON to such an interpreter."
+  # In an activated .venv, python3 is a link in the folder that is made anew.
+  [[ $(command -v "$python") != "$VENV"/* ]] || python=$("$python" -c 'import sys; print(sys._base_executable)')
+  [[ ! -e $VENV || -e $VENV/installed ]] || fail "$VENV was not made by these scripts: move it away."
   say "Making .venv with $python"
   rm -rf "$VENV"
   "$python" -m venv "$VENV" >/dev/null 2>&1 || {

@@ -26,7 +26,7 @@ ROUNDING = 10 * TOLERANCE
 CHANGED = 1e-5
 """Largest share allowed of voxels that change class though their margin is above rounding."""
 SEED = 0
-OUT_OF_MEMORY = ("not enough memory", "can't allocate memory")
+OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "bad_alloc")
 
 Logits = NDArray[np.float32]
 
@@ -60,11 +60,12 @@ def compare(expected: Logits, found: Logits) -> Parity:
     """How far the logits (B, K, [Z,] Y, X) that were found are from those that were expected."""
     spread = float(expected.std())
     difference = found - expected
+    rms = float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
     changed = (expected.argmax(1) != found.argmax(1)) & (_margin(expected) > ROUNDING * spread)
     return Parity(
         max_difference=float(np.abs(difference).max()),
         spread=spread,
-        relative_rms_difference=float(np.sqrt(np.mean(np.square(difference, dtype=np.float64)))) / spread,
+        relative_rms_difference=rms / spread if spread else rms,  # logits that are all alike have none
         changed_voxels=float(changed.mean()),
     )
 

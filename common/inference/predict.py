@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from common.errors import ModelError
 from common.inference.engines.contract import Engine
 from common.inference.engines.ladder import Ladder
 from common.inference.options import Options
@@ -53,8 +54,9 @@ def predict(
     total = np.zeros(grid.padded_shape, np.float32)
     ladder = Ladder(options.engine, options.precision)
     work = _Work(volume, grid, FOREGROUND[foreground], total)
+    began, done = time.monotonic(), 0
     for number, fold in enumerate(folds):
-        if number == passes.folds:
+        if number == passes.folds or _is_too_late(options.deadline, began, number):
             break
         start = time.monotonic()
         engine = ladder.load(fold.path)
@@ -66,14 +68,36 @@ def predict(
             passes = within_time(len(folds), axes, per_tile * len(grid), left, loaded - start)
         work.add_fold(engine, fold.name, passes.mirrorings, first, loaded)
         del engine  # before the next is loaded: two may be more than the memory holds
-    return grid.normalise(total, len(passes))
+        done += len(passes.mirrorings)
+    return grid.normalise(total, done)
 
 
 def chosen_folds(network: Network, options: Options) -> tuple[Fold, ...]:
-    """The folds to average, in the model's order."""
-    if options.folds is None:
-        return network.folds
-    return tuple(fold for fold in network.folds if fold.name in options.folds)
+    """The folds to average, in the model's order; `ModelError` where the network has none of them."""
+    chosen = [fold for fold in network.folds if options.folds is None or fold.name in options.folds]
+    if not chosen:
+        raise ModelError(
+            f"network {network.name} has the folds {', '.join(fold.name for fold in network.folds)}, found "
+            f"--folds {','.join(options.folds or ())}; choose among those"
+        )
+    return tuple(chosen)
+
+
+def _is_too_late(deadline: float | None, began: float, folds: int) -> bool:
+    """Whether a further fold, which takes as long as those before on average, would end after the deadline.
+
+    Engines fail and machines slow down after the plan was made.
+    """
+    if deadline is None or folds == 0:
+        return False
+    now = time.monotonic()
+    needed, left = (now - began) / folds, (deadline - now) * (1 - TIME_RESERVE)
+    if needed > left:
+        logger.warning(
+            "the time limit ends the prediction after %d folds: one took %.0f s, %.0f s are left",
+            *(folds, needed, max(0.0, left)),
+        )
+    return needed > left
 
 
 def _difference(logits: Tile) -> Tile:

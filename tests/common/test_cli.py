@@ -481,7 +481,7 @@ def test_variables_win_over_the_model_and_arguments_over_variables(
             "model.json: run.precision: found 'float8', expected",
         ),
         (lambda d: d["run"].update(speed=1), 3, "run.speed is no setting"),
-        (lambda d: d["run"].update(folds=["9"]), 2, "found no fold 9, the model has 0, 1"),
+        (lambda d: d["run"].update(folds=["9"]), 3, "found no fold 9, the model has 0, 1"),
     ],
 )
 def test_settings_of_the_model_that_make_no_sense_are_refused(
@@ -497,6 +497,19 @@ def test_a_variable_that_makes_no_sense_is_exit_code_2(run, monkeypatch):
     code, errors = run()
     assert code == 2
     assert "PETCT_TIME_LIMIT: found soon, expected a number of seconds, or none" in errors[-1]
+
+
+def test_an_engine_that_never_has_the_precision_is_no_setting(
+    golden_model, golden_checkpoint, tmp_path, capsys
+):
+    model = shutil.copytree(golden_model, tmp_path / "model")
+    impossible = ["--engine", "cpu", "--precision", "bfloat16"]
+    assert main(["settings", str(model), *impossible]) == 4
+    assert settings_of(model) == {}
+    folders = ["--checkpoint", str(golden_checkpoint), "--model", str(tmp_path / "other")]
+    assert main(["export", "autopet_interactive", *folders, *impossible]) == 4
+    assert not (tmp_path / "other").exists()
+    assert capsys.readouterr().err.count("bfloat16 needs --engine openvino") == 2
 
 
 def test_export_writes_the_settings_it_was_given(golden_checkpoint, tmp_path, capsys):

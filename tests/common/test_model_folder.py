@@ -335,10 +335,28 @@ def test_settings_are_written_without_touching_anything_else(tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0.onnx", "fold_1.onnx", "model.json"]
 
 
-def test_folds_are_those_of_the_network_that_has_most(tmp_path: Path) -> None:
-    model = write(tmp_path)
-    alone = replace(model.networks[0], name="localisation", folds=model.networks[0].folds[:1])
-    assert replace(model, networks=(alone, *model.networks)).fold_names == ["0", "1"]
+def test_folds_are_those_of_the_network_that_has_plans(tmp_path: Path) -> None:
+    model = write(tmp_path, names=("3",))
+    alone = replace(
+        model.networks[0], name="localisation", plans=None, folds=(Fold("0", tmp_path, Parity(0, 1)),)
+    )
+    assert replace(model, networks=(alone, *model.networks)).fold_names == ["3"]
+
+
+def test_settings_that_cannot_be_written_leave_the_folder_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = write(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(ModelError, match=r"cannot be written \(No space left on device\); check space"):
+        write_run(tmp_path, {"step": 1})
+    monkeypatch.undo()
+    assert read_model(tmp_path, "demo") == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0.onnx", "fold_1.onnx", "model.json"]
 
 
 def test_the_hash_over_files_covers_one_that_lies_elsewhere(tmp_path: Path) -> None:

@@ -51,6 +51,18 @@ def test_every_default_can_be_said(setting):
     assert setting.parse(shown(setting.name, setting.default)) == setting.default
 
 
+@pytest.mark.parametrize("value", [1234567.0, 1 / 3, 900.0])
+def test_numbers_come_back_from_json_as_they_were(value):
+    name = "step" if value < 1 else "time_limit"
+    assert from_document({name: value}, "run") == {name: value}
+
+
+@pytest.mark.parametrize("name", ["mirroring", "precision", "engine", "step"])
+def test_null_is_no_value_of_a_setting_that_always_has_one(name):
+    with pytest.raises(ModelError, match=f"run.{name}: found .*None"):
+        model_settings({name: None}, "model.json")
+
+
 def test_no_limit_and_all_folds_are_null_in_json():
     assert from_document({"time_limit": None, "folds": None}, "run") == {"time_limit": None, "folds": None}
 

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from common.errors import MachineError, ModelError
 from common.inference.engines import PRECISIONS, EngineName, Precision
-from common.inference.engines.contract import DEVICES, Carrier, Device, Engine, EngineInfo, EngineMissingError
+from common.inference.engines.contract import (
+    DEVICES,
+    Carrier,
+    Device,
+    Engine,
+    EngineInfo,
+    EngineMissingError,
+    fails_to_load,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -182,4 +190,8 @@ def _load(rung: Rung, path: Path) -> Engine:
     module = carrier(rung.name)
     if reason := module.missing(rung.precision):
         raise EngineMissingError(f"{rung}: {reason}")
-    return module.load(path, rung.precision)
+    try:
+        return module.load(path, rung.precision)
+    except (ImportError, OSError) as error:
+        # The package is there but does not start: a library is missing, or memory to map it.
+        raise fails_to_load(rung.name, path, error) from error

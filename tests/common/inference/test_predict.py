@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from common.errors import MachineError
+from common.errors import MachineError, ModelError
 from common.inference import predict as prediction
 from common.inference.engines.contract import EngineInfo
 from common.inference.options import Options
@@ -130,6 +130,30 @@ def test_a_limit_that_is_over_is_refused_after_two_tiles(run: Case, recorded: Re
     with pytest.raises(MachineError, match="one pass over all tiles takes"):
         run(Options(deadline=time.monotonic() - 1))
     assert len(recorded.runs) == 2
+
+
+def test_further_folds_are_left_out_where_the_machine_slows_down(
+    run: Case, recorded: Recorded, network: Network, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock stands still while the plan is made; then every tile takes a second."""
+    alone = run(Options(folds=("0",), mirroring=False))
+    clock = {"now": 0.0}
+    compute = RecordedEngine.run
+
+    def slow(engine: RecordedEngine, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        clock["now"] += len(recorded.runs) > TILES + 1
+        return compute(engine, tiles)
+
+    monkeypatch.setattr(RecordedEngine, "run", slow)
+    monkeypatch.setattr(time, "monotonic", lambda: clock["now"])
+    found = run(Options(deadline=1.5 * TILES, mirroring=False))
+    assert recorded.runs == 2 * ["0"] * TILES
+    np.testing.assert_array_equal(found, alone)
+
+
+def test_folds_that_the_network_lacks_are_the_models_fault(run: Case) -> None:
+    with pytest.raises(ModelError, match="network segmentation has the folds 0, 1, 2, found --folds 7"):
+        run(Options(folds=("7",)))
 
 
 @pytest.mark.parametrize("deadline", [None, MANY_YEARS])

@@ -34,7 +34,9 @@ def test_the_model_folder_holds_what_the_algorithm_needs(golden_model: Path) -> 
 
 def test_the_measured_parity_is_far_below_the_limit(golden_model: Path) -> None:
     for fold in read_model(golden_model, "autopet_interactive").networks[0].folds:
-        assert 0 < fold.parity.max_difference < 1e-4 * fold.parity.spread
+        assert fold.parity.relative_rms_difference is not None
+        assert fold.parity.relative_rms_difference < 1e-4
+        assert fold.parity.changed_voxels == 0
 
 
 def test_the_folder_holds_json_and_onnx_only(golden_model: Path) -> None:

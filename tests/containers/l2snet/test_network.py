@@ -43,7 +43,9 @@ def test_the_model_folder_holds_both_networks(l2snet_model: Path) -> None:
 def test_the_measured_parity_is_far_below_the_limit(l2snet_model: Path) -> None:
     for network in read_model(l2snet_model, "l2snet").networks:
         (fold,) = network.folds
-        assert 0 < fold.parity.max_difference < 1e-4 * fold.parity.spread
+        assert fold.parity.relative_rms_difference is not None
+        assert fold.parity.relative_rms_difference < 1e-4
+        assert fold.parity.changed_voxels == 0
 
 
 def test_without_plans_pkl_the_companion_gives_the_plans(checkpoint: Path) -> None:
