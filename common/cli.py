@@ -271,8 +271,7 @@ def _require_possible(values: Values) -> None:
     from common.inference.engines.ladder import rungs
 
     chosen, _ = resolve({"argument": values})
-    for _ in rungs(chosen["engine"], chosen["precision"]):
-        pass
+    rungs(chosen["engine"], chosen["precision"])
 
 
 def _check(arguments: argparse.Namespace) -> None:

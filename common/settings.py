@@ -10,6 +10,7 @@ is what travels with the model.
 import logging
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,18 +74,15 @@ def _seconds(text: str) -> float | None:
 
 
 def _step(text: str) -> float:
-    step = _number(text, "a number above 0 and up to 1")
-    if step > 1:
-        raise ValueError(f"found {text}, expected a number above 0 and up to 1")
-    return step
+    return _number(text, "a number above 0 and up to 1", most=1)
 
 
-def _number(text: str, expected: str) -> float:
+def _number(text: str, expected: str, most: float = sys.float_info.max) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
+    if not 0 < value <= most:
         raise ValueError(f"found {text}, expected {expected}")
     return value
 
@@ -108,7 +106,7 @@ SETTINGS = (
         nothing=NONE,
         default_words="the algorithm's, in its interface.json",
     ),
-    Setting("precision", "float32", _choice(*PRECISIONS), "P", f"{' or '.join(PRECISIONS)}"),
+    Setting("precision", "float32", _choice(*PRECISIONS), "P", " or ".join(PRECISIONS)),
     Setting("engine", "auto", _choice(*ENGINES), "E", f"what computes: {', '.join(ENGINES)}"),
     Setting("mirroring", ALL, _choice(ALL, NONE), "M", "all or none: mirror tiles as training allows"),
     Setting("folds", None, _folds, "0,1", "folds to average, or all", nothing=ALL),

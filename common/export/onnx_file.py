@@ -50,12 +50,12 @@ class Graph:
     ) -> None:
         with _quiet():
             program = _trace(network, tile_shape, opset)
-            self._weights = _weights_as_inputs(program.model.graph, tensors_of(network))
+            weights = _weights_as_inputs(program.model.graph, tensors_of(network))
             program.optimize()
             self._model = lower(program.model, lowering) if lowering else program.model
             # The exporter notes where in its source, and in this machine's folders, each node comes from.
             ClearMetadataAndDocStringPass()(self._model)
-        _inputs_as_weights(self._model.graph, self._weights)
+        self._weights = _inputs_as_weights(self._model.graph, weights)
 
     def write(self, network: torch.nn.Module, path: Path) -> None:
         """Write the graph with the weights of `network`, which is of the same make as the traced one.
@@ -154,14 +154,14 @@ def _weights_as_inputs(graph: ir.Graph, tensors: Mapping[str, torch.Tensor]) -> 
     return {name: tuple(tensors[name].shape) for name in names}
 
 
-def _inputs_as_weights(graph: ir.Graph, weights: dict[str, tuple[int, ...]]) -> None:
-    """Undo that; weights that the optimiser found unused are dropped."""
-    for value in [value for value in graph.inputs if value.name in weights]:
+def _inputs_as_weights(graph: ir.Graph, weights: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Undo that; gives the weights without those that the optimiser found unused, which are dropped."""
+    values = {value.name: value for value in graph.inputs if value.name in weights}
+    for value in values.values():
         graph.inputs.remove(value)
-        if value.uses():
-            graph.initializers[cast(str, value.name)] = value
-        else:
-            del weights[cast(str, value.name)]
+    used = {name: shape for name, shape in weights.items() if values[name].uses()}
+    graph.initializers.update({name: values[name] for name in used})
+    return used
 
 
 @contextmanager

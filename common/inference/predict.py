@@ -53,7 +53,7 @@ def predict(
     passes = Passes.of(len(folds), axes)
     total = np.zeros(grid.padded_shape, np.float32)
     ladder = Ladder(options.engine, options.precision)
-    work = _Work(volume, grid, FOREGROUND[foreground], total)
+    work = _Work(volume, grid, grid.weights(), FOREGROUND[foreground], total)
     began, done = time.monotonic(), 0
     for number, fold in enumerate(folds):
         if number == passes.folds or _is_too_late(options.deadline, began, number):
@@ -117,6 +117,8 @@ class _Work:
 
     volume: Volume
     grid: TileGrid
+    weights: NDArray[np.float32]
+    """Of a tile's voxels."""
     foreground: Callable[[Tile], Tile]
     total: NDArray[np.float32]
     """The weighted sum over tiles, on the padded volume."""
@@ -130,14 +132,12 @@ class _Work:
         start: float,
     ) -> None:
         """Add all tiles of one fold; since `start`, some have been found unflipped, in `first`."""
-        weights = self.grid.weights()
         with Progress(len(self.grid) * len(mirrorings), f"tiles of fold {name}", start) as progress:
             for place, tile in _read_ahead(self.volume, self.grid):
                 summed = self._mirrored(engine, tile, mirrorings, first.pop(place, None), progress)
                 # Slice by slice, so that the products stay in the processor's cache.
-                for sum_, part, weight in zip(
-                    self.total[self.grid.window(place)], summed, weights, strict=True
-                ):
+                window = self.total[self.grid.window(place)]
+                for sum_, part, weight in zip(window, summed, self.weights, strict=True):
                     sum_ += part * weight
 
     def time_tiles(self, engine: Engine) -> tuple[dict[Shape, Tile], float]:

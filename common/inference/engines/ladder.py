@@ -5,7 +5,7 @@ next. Each step down is one line in the log.
 """
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -32,8 +32,6 @@ MODULES: dict[EngineName, str] = {
     "openvino": "openvino_cpu",
     "cpu": "onnxruntime_cpu",
 }
-
-
 CPU: tuple[Device, ...] = ("cpu",)
 
 
@@ -62,7 +60,7 @@ class Ladder:
     Raises
     ------
     MachineError
-        A carrier that was asked for by name is not there or lacks the precision.
+        A carrier that was asked for by name never has the precision.
 
     """
 
@@ -167,18 +165,15 @@ def make_cpu_engine(path: Path) -> TriedEngine:
     return Ladder(devices=CPU).load(path)
 
 
-def rungs(engine: EngineName, precision: Precision) -> Iterator[Rung]:
+def rungs(engine: EngineName, precision: Precision) -> list[Rung]:
     """The rungs to try, in their order; raises as `Ladder`."""
     if engine == "auto":
         finest_last = PRECISIONS[PRECISIONS.index(precision) :: -1]
-        yield from (Rung(name, p) for name in MODULES for p in finest_last if p in carrier(name).PRECISIONS)
-    elif precision in carrier(engine).PRECISIONS:
-        yield Rung(engine, precision)
-    else:
-        able = " or ".join(name for name in MODULES if precision in carrier(name).PRECISIONS)
-        raise MachineError(
-            f"engine {engine} does not compute in {precision}; {precision} needs --engine {able}"
-        )
+        return [Rung(name, p) for name in MODULES for p in finest_last if p in carrier(name).PRECISIONS]
+    if precision in carrier(engine).PRECISIONS:
+        return [Rung(engine, precision)]
+    able = " or ".join(name for name in MODULES if precision in carrier(name).PRECISIONS)
+    raise MachineError(f"engine {engine} does not compute in {precision}; {precision} needs --engine {able}")
 
 
 def carrier(name: EngineName) -> Carrier:

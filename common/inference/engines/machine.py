@@ -18,7 +18,6 @@ INSTRUCTION_SETS = (
 BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """With one of these, bfloat16 has instructions; without, it is emulated, slower than float32."""
 QUOTA_FILES = {1: ("cpu.cfs_quota_us", "cpu.cfs_period_us"), 2: ("cpu.max",)}
-MAX_CORES = 2**16
 DRIVER = Path("/proc/driver/nvidia")
 
 
@@ -30,7 +29,13 @@ def cpu_name() -> str:
 
 def cores() -> int:
     """Cores that this process may use, whether they are assigned to it or their time is rationed."""
-    return min(len(os.sched_getaffinity(0)), core_quota() or MAX_CORES)
+    return rationed_cores() or len(os.sched_getaffinity(0))
+
+
+def rationed_cores() -> int | None:
+    """The quota where it is less than the cores assigned: what libraries that count those do not know."""
+    quota = core_quota()
+    return quota if quota and quota < len(os.sched_getaffinity(0)) else None
 
 
 def core_quota(membership: Path = MEMBERSHIP, root: Path = ROOT) -> int | None:

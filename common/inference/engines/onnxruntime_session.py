@@ -20,7 +20,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from common.inference.engines.contract import EngineInfo, cannot_load, computing, fails_to_load
-from common.inference.engines.machine import core_quota, cores
+from common.inference.engines.machine import rationed_cores
 
 # Patients' data are no matter for a library's statistics, and there is no network to send them over.
 ort.disable_telemetry_events()
@@ -62,9 +62,9 @@ def open_session(path: Path, name: str, provider: str, options: Mapping[str, str
     """
     session_options = ort.SessionOptions()
     session_options.log_severity_level = 3
-    if core_quota():
+    if threads := rationed_cores():
         # ONNX Runtime counts the machine's cores; more threads than the ration slow each other down.
-        session_options.intra_op_num_threads = cores()
+        session_options.intra_op_num_threads = threads
     providers = [(provider, dict(options))]
     try:
         return ort.InferenceSession(path, session_options, providers=providers, enable_fallback=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from common.inference.engines import Precision
 from common.inference.engines.contract import Device, EngineInfo, cannot_load, computing, fails_to_load
-from common.inference.engines.machine import core_quota, cores, cpu_name, has_bfloat16
+from common.inference.engines.machine import cpu_name, has_bfloat16, rationed_cores
 
 if TYPE_CHECKING:
     import openvino
@@ -75,8 +75,10 @@ def load(path: Path, precision: Precision) -> OpenVinoEngine:
 
 def _configuration(precision: Precision) -> dict[str, str | int | bool]:
     """OpenVINO counts the machine's cores; more threads than a container's ration slow each other down."""
-    threads = {"INFERENCE_NUM_THREADS": cores(), "ENABLE_CPU_PINNING": False}
-    return {"INFERENCE_PRECISION_HINT": HINTS[precision]} | (threads if core_quota() else {})
+    hint: dict[str, str | int | bool] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
+    if threads := rationed_cores():
+        return hint | {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+    return hint
 
 
 @cache

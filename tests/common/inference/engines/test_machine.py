@@ -81,3 +81,8 @@ def test_cores_are_those_assigned_or_rationed_whichever_are_fewer(monkeypatch: p
     assert machine.cores() == 1
     monkeypatch.setattr(machine, "core_quota", lambda: None)
     assert machine.cores() == len(os.sched_getaffinity(0))
+
+
+def test_a_ration_of_as_many_cores_as_are_assigned_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "core_quota", lambda: len(os.sched_getaffinity(0)))
+    assert machine.rationed_cores() is None
