@@ -76,7 +76,7 @@ provide_base() {
   say "Pulling $BASE_IMAGE"
   docker pull --quiet --platform linux/amd64 "$BASE_IMAGE" >/dev/null 2>&1 || {
     say "$BASE_IMAGE cannot be pulled"
-    "$ROOT/docker/base.sh"
+    "$ROOT/docker/offline/base.sh"
   }
 }
 
@@ -84,7 +84,7 @@ provide_base() {
 provide_wheels() {
   [[ $(docker image inspect --format '{{index .Config.Labels "petct.base"}}' "$BASE_IMAGE") == bootstrapped ]] || return 0
   python3 -m pip --version >/dev/null 2>&1 || return 0
-  "$ROOT/docker/wheelhouse.sh"
+  "$ROOT/docker/offline/wheelhouse.sh"
 }
 
 build_shared_images() {
@@ -97,8 +97,8 @@ build_shared_images() {
 }
 
 build_algorithm() {
-  build_image "$(image_of "$1")" --build-arg "RUNTIME=$RUNTIME_IMAGE" --build-arg "VERSION=$VERSION" \
-    --file "$ROOT/containers/$1/Dockerfile" "$ROOT"
+  build_image "$(image_of "$1")" --build-arg "RUNTIME=$RUNTIME_IMAGE" --build-arg "ALGORITHM=$1" \
+    --build-arg "VERSION=$VERSION" --file "$ROOT/docker/algorithm/Dockerfile" "$ROOT"
   record_image "$1" "$(image_of "$1")"
 }
 

@@ -24,7 +24,7 @@ row() {
 
 make_case() {
   local made_from
-  made_from=$(fingerprint "$ROOT/common/phantom")
+  made_from=$(fingerprint "$ROOT/common/demo/phantom")
   [[ $(cat "$DEMO/made_from" 2>/dev/null) == "$made_from" ]] && return
   say "Making the demo case in build/demo"
   rm -rf "$DEMO"

@@ -56,20 +56,20 @@ def fuse_one_by_one(segmentation: Volume, localisation: Volume) -> Mask:
     segmented, count = ndimage.label(segmentation > fusion.LOW, NEIGHBOURS)
     segmented_sizes = [int((segmented == label).sum()) for label in range(1, count + 1)]
     result = np.zeros(segmentation.shape, bool)
-    if largest_high < fusion.SMALLEST_HIGH and max(segmented_sizes, default=0) < fusion.SMALLEST_LOW:
+    if largest_high < fusion.MIN_HIGH_SIZE and max(segmented_sizes, default=0) < fusion.MIN_LOW_SIZE:
         return result.view(np.uint8)
     for label, size in enumerate(segmented_sizes, start=1):
         component = segmented == label
         high_voxels = int((component & high).sum())
-        if high_voxels < fusion.FEWEST_HIGH or not (component & cue).any():
+        if high_voxels < fusion.MIN_HIGH_VOXELS or not (component & cue).any():
             result |= component & (segmentation == segmentation[component].max())
-        elif size > fusion.LARGEST_RATIO * high_voxels:
+        elif size > fusion.MAX_RATIO * high_voxels:
             result |= component & high
         else:
             result |= component
     cue_sizes, limit = sizes(cue), fusion.USUAL_LIMIT
-    if len(cue_sizes) >= count + fusion.MANY_MORE:
-        limit = sorted([0, *cue_sizes])[-(count + fusion.MANY_MORE + 1)]
+    if len(cue_sizes) >= count + fusion.MIN_SURPLUS:
+        limit = sorted([0, *cue_sizes])[-(count + fusion.MIN_SURPLUS + 1)]
     localised, _ = ndimage.label(cue, NEIGHBOURS)
     for label, size in enumerate(cue_sizes, start=1):
         component = localised == label

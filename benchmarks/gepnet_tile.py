@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from benchmarks.paired import main
 from benchmarks.scenario import FOLDER
-from common.export import onnx_file
-from common.export.deform_conv3d import grid_sample
-from common.export.deform_conv3d.gather import gather
-from common.export.demo_training import seeded
+from common.demo.training import seeded
+from common.export.onnx import write as onnx_file
+from common.export.onnx.deform_conv3d import grid_sample
+from common.export.onnx.deform_conv3d.gather import gather
 from common.inference.engines import EngineName, Precision
 from common.inference.engines.ladder import make_engine
-from containers.gepnet.network import GEPNet, on_voxel_pairs
+from containers.gepnet.export.network import GEPNet, on_voxel_pairs
 
 TILE = (1, 128, 128, 128)
 GATHER, UNPAIRED, GRID_SAMPLE = (

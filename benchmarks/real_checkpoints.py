@@ -8,19 +8,19 @@ import numpy as np
 import torch
 
 from benchmarks.scenario import SPACING, with_network
-from common.export.architecture import read_architecture
-from common.export.checkpoint_v1 import CHECKPOINT_FILE
-from common.export.demo_checkpoints import save_nnunet_v1, save_nnunet_v2
-from common.export.demo_plans_v1 import make_plans as make_plans_v1
-from common.export.demo_plans_v1 import write_plans
-from common.export.demo_training import initialise, seeded
-from common.export.nnunet_v1 import GenericUNet
-from common.export.res2net_unet import Localiser
-from common.nnunet.plans_v1 import PLANS_FILE
-from common.nnunet.plans_v2 import read_configuration
+from common.demo.checkpoints import save_nnunet_v1, save_nnunet_v2
+from common.demo.plans_v1 import make_plans as make_plans_v1
+from common.demo.plans_v1 import write_plans
+from common.demo.training import initialise, seeded
+from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
+from common.export.checkpoints.v1.plans import PLANS_FILE
+from common.export.checkpoints.v1.unet import GenericUNet
+from common.export.checkpoints.v2.architecture import read_architecture
+from common.export.checkpoints.v2.plans import read_configuration
 from containers.autopet_interactive.demo import plans as autopet
-from containers.gepnet.network import GEPNet
-from containers.l2snet.network import IMAGE_CHANNELS, read_plans
+from containers.gepnet.export.network import GEPNet
+from containers.l2snet.export import IMAGE_CHANNELS, read_plans
+from containers.l2snet.export.res2net_unet import Localiser
 
 CLINICAL_SHAPE = (326, 400, 400)
 """A whole-body PET/CT, (z, y, x), in voxels of `SPACING`."""
@@ -56,9 +56,9 @@ def write_l2snet(folder: Path, folds: int) -> None:
     """nnU-Net v1's 3D network of 31 million parameters, tiles of 128³, and the 2D network."""
     plans = _plans_v1(IMAGE_CHANNELS, SPACING, "CT")
     write_plans(plans, folder)
-    _, make = read_plans(folder / PLANS_FILE)
+    _, network_plan = read_plans(folder / PLANS_FILE)
     for fold in range(folds):
-        network = initialise(GenericUNet(make), fold)
+        network = initialise(GenericUNet(network_plan), fold)
         _save_v1(network, folder / f"fold_{fold}", plans, "nnUNetTrainerV2")
     torch_save_weights(folder / "fold_0/epoch_030.pth")
 

@@ -23,11 +23,11 @@ from benchmarks.scenario import SPACING
 from common.errors import PetctError
 from common.inference.engines import EngineName, Precision, machine
 from common.inference.engines.ladder import carrier, make_engine, rungs
-from common.inference.passes import Passes
+from common.inference.schedule import Passes
+from common.inference.tiles import TileGrid
 from common.memory import peak_memory
-from common.model_folder import Model, Network, read_model
+from common.model.folder import Model, Network, read_model
 from common.nnunet.resample import resampled_shape
-from common.nnunet.tiles import TileGrid
 
 FOLDER = BENCHMARKS / "real_size"
 FOLDS = {"autopet_interactive": 10, "gepnet": 5, "l2snet": 5}
@@ -61,7 +61,7 @@ def export(algorithm: str, folds: int) -> tuple[Export, Model]:
     folder = FOLDER / algorithm
     shutil.rmtree(folder, ignore_errors=True)
     WRITERS[algorithm](folder / "checkpoint", folds)
-    command = [sys.executable, "-m", "common.cli", "export", algorithm]
+    command = [sys.executable, "-m", "common.cli.main", "export", algorithm]
     start = time.perf_counter()
     process = subprocess.Popen(
         [*command, "--checkpoint", str(folder / "checkpoint"), "--model", str(folder / "model")]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.grandchallenge.case import Case
-from common.grandchallenge.geometry import Geometry
+from common.case import Case
+from common.demo.phantom.phantom import make_phantom
+from common.geometry import Geometry
 from common.inference.options import Options
-from common.model_folder import read_model
-from common.phantom.phantom import make_phantom
+from common.model.folder import read_model
 
 FOLDER = Path(__file__).parents[1] / "build" / "benchmarks"
 SPACING = (3.0, 2.04, 2.04)
@@ -39,14 +39,14 @@ class Scenario:
 
     def write(self) -> None:
         """Write the phantom, both checkpoints and the exported model."""
-        from containers.autopet_interactive import network
-        from tests.golden_cases import autopet_dataset, autopet_plans
+        from containers.autopet_interactive.export import export
         from tests.peers.checkpoints import write_pair
+        from tests.support.golden_cases import autopet_dataset, autopet_plans
 
         shutil.rmtree(self.folder, ignore_errors=True)
         plans, dataset = with_network(autopet_plans()), autopet_dataset()
         checkpoint, _ = write_pair(self.folder, plans, dataset, folds=1, mirror_axes=self.mirror_axes)
-        network.export(checkpoint, self.folder / "model")
+        export(checkpoint, self.folder / "model")
         phantom = make_phantom(0, self.shape, SPACING)
         np.save(self.folder / "ct.npy", phantom.ct)
         np.save(self.folder / "pet.npy", phantom.pet)

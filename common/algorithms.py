@@ -22,6 +22,6 @@ def interface_path(name: str) -> Path:
 
 
 def module(name: str, part: str) -> ModuleType:
-    """An algorithm's module: `algorithm`, or `network`, which imports torch."""
+    """An algorithm's module: `algorithm`, or `export`, which imports torch."""
     interface_path(name)
     return import_module(f"containers.{name}.{part}")

@@ -10,7 +10,7 @@ from common.sizes import at_least, at_most
 
 logger = logging.getLogger(__name__)
 
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 MARGIN = 64 * 2**20
 """Kept for libraries that end the process when they get no working memory, as OpenBLAS does."""
 CONTROL_FILES = {

@@ -46,10 +46,11 @@ has_image() {
   docker image inspect "$1" >/dev/null 2>&1
 }
 
+# A folder of containers with an algorithm.py is an algorithm, as common/algorithms.py has it.
 all_algorithms() {
-  local dockerfile
-  for dockerfile in "$ROOT"/containers/*/Dockerfile; do
-    basename "$(dirname "$dockerfile")"
+  local module
+  for module in "$ROOT"/containers/*/algorithm.py; do
+    basename "$(dirname "$module")"
   done
 }
 
@@ -57,7 +58,7 @@ all_algorithms() {
 choose_algorithms() {
   local name
   for name in "$@"; do
-    [[ -f $ROOT/containers/$name/Dockerfile ]] ||
+    [[ -f $ROOT/containers/$name/algorithm.py ]] ||
       refuse "No algorithm is called '$name'; there is: $(all_algorithms | paste -sd ' ')."
   done
   ALGORITHMS=("$@")

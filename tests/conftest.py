@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from containers.autopet_interactive import network
-from tests.golden_cases import write_autopet_checkpoint
+from containers.autopet_interactive.export import export
+from tests.support.golden_cases import write_autopet_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -27,5 +27,5 @@ def golden_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def golden_model(golden_checkpoint: Path) -> Path:
     """The model folder exported from `golden_checkpoint`; not to be changed."""
     folder = golden_checkpoint.parent / "model"
-    network.export(golden_checkpoint, folder)
+    export(golden_checkpoint, folder)
     return folder

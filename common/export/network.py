@@ -8,15 +8,15 @@ from typing import Generic, TypeVar
 
 import torch
 
-from common.export.onnx_file import Graph
-from common.export.parity import measure_parity
-from common.inference.measure import tile_memory
-from common.model_folder import Fold, Network
+from common.export.onnx.measure import tile_memory
+from common.export.onnx.parity import measure_parity
+from common.export.onnx.write import Graph
+from common.memory import MIB
+from common.model.folder import Fold, Network
 from common.nnunet.plans import Plans
 
 logger = logging.getLogger(__name__)
 
-MIB = 2**20
 
 TorchNetwork = TypeVar("TorchNetwork", bound=torch.nn.Module)
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
+from common.case import Click, ClickName
 from common.errors import InputError
-from common.grandchallenge.case import Click, ClickName
 from common.grandchallenge.json_file import read_json
 from common.grandchallenge.messages import excerpt
 

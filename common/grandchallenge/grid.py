@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from common.grandchallenge.geometry import Geometry
+from common.geometry import Geometry
 from common.grandchallenge.images import Image
 from common.grandchallenge.itk import enough_memory_to, image_of
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError
+from common.geometry import Geometry
 from common.grandchallenge import metaimage, nifti
-from common.grandchallenge.geometry import Geometry
 
 SUFFIXES = (".mha", ".nii.gz")
 """Of an image's file name, in capital or small letters."""

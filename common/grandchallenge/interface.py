@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from common.grandchallenge.case import ClickName
+from common.case import ClickName
 from common.typed_json import decode
 
 Kind = Literal["image", "multiple-points", "segmentation"]
@@ -61,7 +61,7 @@ class Interface:
     inputs: tuple[Socket, ...]
     outputs: tuple[Socket, ...]
     run: dict[str, Any] = field(default_factory=dict)
-    """The settings of a run that nobody chose otherwise; see `common.settings`."""
+    """The settings of a run that nobody chose otherwise; see `common.model.settings`."""
 
     def __post_init__(self) -> None:
         slugs = [socket.slug for socket in (*self.inputs, *self.outputs)]

@@ -8,7 +8,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from common.errors import MachineError
-from common.grandchallenge.geometry import Geometry
+from common.geometry import Geometry
 
 
 def image_of(voxels: NDArray[Any], geometry: Geometry) -> SimpleITK.Image:

@@ -2,10 +2,10 @@
 
 import reprlib
 
-LONGEST_EXCERPT = 60
+MAX_EXCERPT = 60
 
 
 def excerpt(value: object) -> str:
     """A value out of a file, for a message: on one line, and cut where it is long or deep."""
     text = reprlib.repr(value)
-    return text if len(text) <= LONGEST_EXCERPT else f"{text[:LONGEST_EXCERPT]}…"
+    return text if len(text) <= MAX_EXCERPT else f"{text[:MAX_EXCERPT]}…"

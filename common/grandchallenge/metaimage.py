@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from common.errors import InputError
-from common.grandchallenge.geometry import Geometry
+from common.geometry import Geometry
 from common.grandchallenge.messages import excerpt
 from common.grandchallenge.voxels import damaged, read_voxels
 
@@ -35,8 +35,8 @@ DTYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-LONGEST_LINE = 4096
-MOST_LINES = 1000
+MAX_LINE_BYTES = 4096
+MAX_LINES = 1000
 RAW_CHUNK = 1 << 20
 COMPRESSED_CHUNK = 1 << 14
 COMPRESSION = 2
@@ -101,7 +101,7 @@ def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry) -> None:
         os.fsync(file.fileno())
 
 
-def most_bytes(voxels: int) -> int:
+def max_bytes(voxels: int) -> int:
     """Bytes that `write` takes at most: all voxels stored as they are, what zlib adds, and the header."""
     return voxels + voxels // 1000 + HEADER_ROOM
 
@@ -138,8 +138,8 @@ def _open(path: Path) -> Iterator[BinaryIO]:
 def _read_fields(path: Path, file: BinaryIO) -> Mapping[str, str]:
     """Read the header's lines, `Key = value`, up to the one after which the voxels lie."""
     fields: dict[str, str] = {}
-    for _ in range(MOST_LINES):
-        key, separator, value = file.readline(LONGEST_LINE).decode("latin-1").partition("=")
+    for _ in range(MAX_LINES):
+        key, separator, value = file.readline(MAX_LINE_BYTES).decode("latin-1").partition("=")
         if not separator:
             break
         fields[key.strip()] = value.strip()

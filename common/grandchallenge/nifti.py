@@ -19,7 +19,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from common.errors import InputError
-from common.grandchallenge.geometry import Geometry
+from common.geometry import Geometry
 from common.grandchallenge.voxels import damaged, read_voxels
 
 DTYPES = {
@@ -35,7 +35,7 @@ DTYPES = {
     1280: "u8",
 }
 HEADER_SIZE = 348
-MOST_OFFSET = 1 << 24
+MAX_OFFSET = 1 << 24
 CHUNK = 1 << 20
 
 
@@ -96,7 +96,7 @@ def _read_voxels(path: Path, file: gzip.GzipFile) -> NDArray[np.float32]:
     offset, slope, intercept = field("3f", 108)
     if dimensions != 3 or datatype not in DTYPES:
         raise InputError(f"{path}: {dimensions}D, voxels of type {datatype}; expected a 3D image of numbers")
-    if not HEADER_SIZE <= offset <= MOST_OFFSET:
+    if not HEADER_SIZE <= offset <= MAX_OFFSET:
         raise damaged(path, f"voxels from byte {offset} on")
     file.seek(int(offset))
     chunks = iter(lambda: file.read(CHUNK), b"")

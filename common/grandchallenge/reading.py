@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from pathlib import Path
 
+from common.case import Case, Click
 from common.errors import InputError
-from common.grandchallenge.case import Case, Click
+from common.geometry import Geometry
 from common.grandchallenge.clicks import read_clicks
-from common.grandchallenge.geometry import Geometry
 from common.grandchallenge.grid import overlap, resample, same_grid
 from common.grandchallenge.images import Image, find_image, image_stem, read_geometry, read_image
 from common.grandchallenge.inputs_json import FILE, sockets_of_case

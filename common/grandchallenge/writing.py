@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError
+from common.geometry import Geometry
 from common.grandchallenge import metaimage
-from common.grandchallenge.geometry import Geometry
 from common.grandchallenge.images import is_image
+from common.memory import MIB
 from common.sizes import at_least, at_most
 
-MIB = 2**20
 UNFINISHED = ".unfinished.mha"
 """Suffix of the hidden file that becomes the mask; its name is short, however long the mask's."""
 
@@ -94,7 +94,7 @@ def _check_alone(target: Path) -> None:
 def _check_room(directory: Path, geometry: Geometry) -> None:
     """As much as the mask takes where it does not get smaller by compression; quotas do not show here."""
     disk = os.statvfs(directory)
-    needed, free = metaimage.most_bytes(prod(geometry.size)), disk.f_bavail * disk.f_frsize
+    needed, free = metaimage.max_bytes(prod(geometry.size)), disk.f_bavail * disk.f_frsize
     if needed > free and disk.f_blocks:
         raise InputError(
             f"{directory}: the mask needs up to {at_least(needed, MIB)} MiB, {at_most(free, MIB)} MiB are "

@@ -21,12 +21,12 @@ from common.errors import ModelError
 from common.inference.engines.contract import Engine
 from common.inference.engines.ladder import Ladder
 from common.inference.options import Options
-from common.inference.passes import Mirroring, Passes, within_time
 from common.inference.progress import Progress
-from common.model_folder import Fold, Network
+from common.inference.schedule import Mirroring, Passes, within_time
+from common.inference.tiles import TileGrid
+from common.inference.volume import Volume
+from common.model.folder import Fold, Network
 from common.nnunet.resample import Shape
-from common.nnunet.tiles import TileGrid
-from common.nnunet.volume import Volume
 
 logger = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 
 from math import prod
 
-from common.grandchallenge.geometry import Geometry
+from common.geometry import Geometry
 from common.memory import require_memory
-from common.model_folder import Network
+from common.model.folder import Network
 from common.nnunet.plans import Plans
 from common.nnunet.resample import resampled_shape
 

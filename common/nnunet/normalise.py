@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError
-from common.nnunet.plans import Channel, Statistics
+from common.nnunet.plans import ChannelSpec, Statistics
 
-SMALLEST_SPREAD = 1e-8
+MIN_STD = 1e-8
 """Divide by no less than this."""
 
 
-def normalise(image: NDArray[np.float32], channel: Channel, mask: NDArray[np.bool_] | None) -> None:
+def normalise(image: NDArray[np.float32], channel: ChannelSpec, mask: NDArray[np.bool_] | None) -> None:
     """Overwrite an image (z, y, x) with what the network expects for that channel.
 
     `mask` is the non-zero region, of the image's shape; only channels with `use_mask` look at it.
@@ -29,14 +29,14 @@ def normalise(image: NDArray[np.float32], channel: Channel, mask: NDArray[np.boo
             _z_score(image, mask if channel.use_mask else None)
         case "rescale_0_1":
             image -= image.min()
-            image /= max(float(image.max()), SMALLEST_SPREAD)
+            image /= max(float(image.max()), MIN_STD)
         case "rgb_0_1":
             _rgb(image, channel)
         case "none":
             pass
 
 
-def mean_and_spread(image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> tuple[float, float]:
+def mean_and_std(image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> tuple[float, float]:
     """Mean and standard deviation, in float64, slice by slice so that no copy of the image is made."""
     slices = [image[z] if mask is None else image[z][mask[z]] for z in range(len(image))]
     count = max(1, sum(s.size for s in slices))
@@ -45,20 +45,20 @@ def mean_and_spread(image: NDArray[np.float32], mask: NDArray[np.bool_] | None =
     return mean, float(np.sqrt(square / count))
 
 
-def _statistics(channel: Channel) -> Statistics:
+def _statistics(channel: ChannelSpec) -> Statistics:
     if channel.statistics is None:
         raise ValueError(f"channel {channel.name} has no statistics")
     return channel.statistics
 
 
-def _ct(image: NDArray[np.float32], channel: Channel) -> None:
+def _ct(image: NDArray[np.float32], channel: ChannelSpec) -> None:
     statistics = _statistics(channel)
     np.clip(image, statistics.percentile_00_5, statistics.percentile_99_5, out=image)
     image -= statistics.mean
-    image /= max(statistics.std, SMALLEST_SPREAD)
+    image /= max(statistics.std, MIN_STD)
 
 
-def _ct2(image: NDArray[np.float32], channel: Channel) -> None:
+def _ct2(image: NDArray[np.float32], channel: ChannelSpec) -> None:
     low, high = _statistics(channel).percentile_00_5, _statistics(channel).percentile_99_5
     inside = (image > low) & (image < high)
     if not inside.any():
@@ -66,20 +66,20 @@ def _ct2(image: NDArray[np.float32], channel: Channel) -> None:
             f"channel {channel.name}: found no intensity between {low:g} and {high:g}, as in the training; "
             "check the image's unit"
         )
-    mean, spread = mean_and_spread(image, inside)
+    mean, spread = mean_and_std(image, inside)
     np.clip(image, low, high, out=image)
     image -= mean
-    image /= max(spread, SMALLEST_SPREAD)
+    image /= max(spread, MIN_STD)
 
 
 def _z_score(image: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> None:
-    mean, spread = mean_and_spread(image, mask)
+    mean, spread = mean_and_std(image, mask)
     where = True if mask is None else mask
     np.subtract(image, np.float32(mean), out=image, where=where)
-    np.divide(image, np.float32(max(spread, SMALLEST_SPREAD)), out=image, where=where)
+    np.divide(image, np.float32(max(spread, MIN_STD)), out=image, where=where)
 
 
-def _rgb(image: NDArray[np.float32], channel: Channel) -> None:
+def _rgb(image: NDArray[np.float32], channel: ChannelSpec) -> None:
     lowest, highest = float(image.min()), float(image.max())
     if lowest < 0 or highest > 255:
         raise InputError(

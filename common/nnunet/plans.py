@@ -26,7 +26,7 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Channel:
+class ChannelSpec:
     """One image channel and how its intensities are normalised."""
 
     name: str
@@ -70,7 +70,7 @@ class Plans:
     spacing: tuple[float, float, float]
     """Voxel edges in network space, in mm."""
     transpose_forward: tuple[int, int, int]
-    channels: tuple[Channel, ...]
+    channels: tuple[ChannelSpec, ...]
     resample_data: Resampling
     resample_prediction: Resampling
 

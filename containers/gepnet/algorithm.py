@@ -7,15 +7,15 @@ Segmentation".
 import numpy as np
 from numpy.typing import NDArray
 
-from common.grandchallenge.case import Case
+from common.case import Case
 from common.inference.options import Options
 from common.inference.predict import predict
-from common.model_folder import Model
-from common.nnunet.case import take_images
+from common.inference.volume import ArrayChannel, Volume
+from common.model.folder import Model
+from common.nnunet.images import take_images
 from common.nnunet.memory import require_memory_for
-from common.nnunet.postprocessing_v1 import Postprocessing
+from common.nnunet.postprocess import Postprocessing
 from common.nnunet.preprocess import preprocess
-from common.nnunet.volume import ArrayChannel, Volume
 
 
 def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:

@@ -7,18 +7,18 @@ case: cropped, and at the plans' spacing.
 import numpy as np
 from numpy.typing import NDArray
 
-from common.grandchallenge.case import Case
+from common.case import Case
 from common.inference.engines.ladder import make_engine
 from common.inference.options import Options
 from common.inference.predict import predict
+from common.inference.volume import ArrayChannel, Volume
 from common.memory import require_memory
-from common.model_folder import Model, Network
-from common.nnunet.case import take_images
+from common.model.folder import Model, Network
+from common.nnunet.images import take_images
 from common.nnunet.memory import require_memory_for
 from common.nnunet.plans import Resampling
-from common.nnunet.postprocessing_v1 import Postprocessing
+from common.nnunet.postprocess import Postprocessing
 from common.nnunet.preprocess import preprocess
-from common.nnunet.volume import ArrayChannel, Volume
 from containers.l2snet.fusion import fuse
 from containers.l2snet.localisation import localise
 

@@ -13,13 +13,13 @@ HIGH = 0.9
 LOW = 0.5
 CUE = 0.5
 
-SMALLEST_HIGH = 50
-SMALLEST_LOW = 150
+MIN_HIGH_SIZE = 50
+MIN_LOW_SIZE = 150
 """A case whose largest components are smaller than these two has no lesion."""
 
-FEWEST_HIGH = 20
+MIN_HIGH_VOXELS = 20
 """High voxels that make a component of the segmentation more than a point."""
-LARGEST_RATIO = 2.25
+MAX_RATIO = 2.25
 """A component larger than its high voxels times this shrinks to them."""
 
 LIKELY = 0.10
@@ -28,7 +28,7 @@ UNLIKELY = 1e-5
 """A localised component without such a voxel is none."""
 USUAL_LIMIT = 35
 """Voxels up to which a localised component without a likely voxel is dropped."""
-MANY_MORE = 3
+MIN_SURPLUS = 3
 """With as many more components localised than segmented, the limit follows their sizes."""
 
 Probability = NDArray[np.float32]
@@ -40,7 +40,7 @@ def fuse(segmentation: Probability, localisation: Probability) -> NDArray[np.uin
     high = segmentation > HIGH
     segmented = Components.of(segmentation > LOW)
     mask = np.zeros(segmentation.shape, bool)
-    if segmented.largest < SMALLEST_LOW and Components.of(high).largest < SMALLEST_HIGH:
+    if segmented.largest < MIN_LOW_SIZE and Components.of(high).largest < MIN_HIGH_SIZE:
         return mask.view(np.uint8)
     cue = np.ascontiguousarray(localisation > CUE)
     _keep_segmented(mask, segmented, segmentation, high, cue)
@@ -61,8 +61,8 @@ def _keep_segmented(
     is_highest = values == segmented.peak(values)[segmented.labels]
     high_count = segmented.count(is_high)
     localised = segmented.count(cue.ravel()[segmented.voxels]) > 0
-    point = (high_count < FEWEST_HIGH) | ~localised
-    shrunk = segmented.sizes > LARGEST_RATIO * high_count
+    point = (high_count < MIN_HIGH_VOXELS) | ~localised
+    shrunk = segmented.sizes > MAX_RATIO * high_count
     choices = [point[segmented.labels], shrunk[segmented.labels]]
     mask.ravel()[segmented.voxels] = np.select(choices, [is_highest, is_high], True)
 
@@ -81,7 +81,7 @@ def _add_localised(
 
 
 def _size_limit(sizes: NDArray[np.intp], segmented_count: int) -> int:
-    if len(sizes) < segmented_count + MANY_MORE:
+    if len(sizes) < segmented_count + MIN_SURPLUS:
         return USUAL_LIMIT
     # The original's list of sizes starts with a zero for the background.
-    return int(np.sort([0, *sizes])[-(segmented_count + MANY_MORE + 1)])
+    return int(np.sort([0, *sizes])[-(segmented_count + MIN_SURPLUS + 1)])

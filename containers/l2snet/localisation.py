@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from common.inference.engines.contract import Engine
-from common.inference.passes import within_time
 from common.inference.progress import Progress
+from common.inference.schedule import within_time
 from common.nnunet.resample import spline_matrix
 
 FRAME = 400
@@ -25,7 +25,7 @@ TILE = (ROWS.stop - ROWS.start, COLUMNS.stop - COLUMNS.start)
 CHANNELS = 5
 """Neighbouring slices that the network sees together; it marks the middle one."""
 MIDDLE = CHANNELS // 2
-HIGHEST_SUV = 35
+MAX_SUV = 35
 """Intensities from 0 to this SUV become -1 to 1; higher ones go beyond."""
 
 Plane = NDArray[np.float32]
@@ -71,7 +71,7 @@ class Frame:
 
 def scaled(plane: Plane) -> Plane:
     """SUV as the network expects it."""
-    return plane * np.float32(2 / HIGHEST_SUV) - 1
+    return plane * np.float32(2 / MAX_SUV) - 1
 
 
 def _tiles(pet: NDArray[np.float32], frame: Frame) -> Iterator[NDArray[np.float32]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common.phantom.phantom import make_phantom
-from common.phantom.writing import write_phantom
+from common.demo.phantom.phantom import make_phantom
+from common.demo.phantom.writing import write_phantom
 
 ROOT = Path(__file__).parents[2]
 ALGORITHM = "autopet_interactive"

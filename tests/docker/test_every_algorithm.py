@@ -5,9 +5,9 @@ import subprocess
 import pytest
 
 from common import algorithms
+from common.cli.run import run
 from common.grandchallenge.check import check_output
 from common.grandchallenge.interface import Interface
-from common.run import run
 from tests.docker.conftest import ROOT
 
 pytestmark = pytest.mark.docker

@@ -6,9 +6,9 @@ import pytest
 import SimpleITK
 
 from common import algorithms
+from common.cli.run import run
 from common.grandchallenge.check import check_output
 from common.grandchallenge.interface import Interface
-from common.run import run
 from tests.docker.conftest import ALGORITHM
 
 pytestmark = pytest.mark.docker

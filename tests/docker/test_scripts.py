@@ -31,7 +31,7 @@ def test_unknown_algorithm_is_named_with_those_there_are(script):
 
 
 @pytest.mark.parametrize(
-    "script", ["build.sh", "test.sh", "export.sh", "docker/base.sh", "docker/wheelhouse.sh"]
+    "script", ["build.sh", "test.sh", "export.sh", "docker/offline/base.sh", "docker/offline/wheelhouse.sh"]
 )
 def test_help_says_how_to_use_it(script):
     ended = run(ROOT / script, "--help")
@@ -76,7 +76,7 @@ def project(image, version, tmp_path):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
     (tmp_path / "containers/toy").mkdir(parents=True)
-    (tmp_path / "containers/toy/Dockerfile").touch()
+    (tmp_path / "containers/toy/algorithm.py").touch()
     (tmp_path / "build/toy/model").mkdir(parents=True)
     (tmp_path / "build/toy/model/model.json").write_text("{}")
     tag = f"toy:{version}"

@@ -58,7 +58,7 @@ class Checkout:
         for path in SCRIPTS:
             self.write(path, (ROOT / path).read_text())
             shutil.copymode(ROOT / path, self.folder / path)
-        for path in (*LOCKS, "common/phantom/phantom.py", "containers/toy/Dockerfile"):
+        for path in (*LOCKS, "common/demo/phantom/phantom.py", "containers/toy/algorithm.py"):
             self.write(path, "")
         self.write("containers/toy/demo/checkpoint/weights", "1")
         for name, text in {"python": INTERPRETER, "pip": PIP, "petct": PETCT}.items():

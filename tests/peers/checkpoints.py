@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 
-from tests.golden_cases import write_trained_folder
+from tests.support.golden_cases import write_trained_folder
 
 CONFIGURATION = "3d_fullres"
 

@@ -5,15 +5,15 @@ import logging
 import numpy as np
 import pytest
 
-from common.grandchallenge.case import Case
+from common.case import Case
+from common.demo.phantom.phantom import make_phantom
 from common.inference.options import Options
-from common.model_folder import read_model
-from common.phantom.phantom import make_phantom
-from containers.autopet_interactive import network
+from common.model.folder import read_model
 from containers.autopet_interactive.algorithm import segment
-from tests.golden_cases import autopet_dataset, autopet_plans
+from containers.autopet_interactive.export import export
 from tests.peers import nnunet_v2
 from tests.peers.checkpoints import write_pair
+from tests.support.golden_cases import autopet_dataset, autopet_plans
 
 FOLDS = 2
 
@@ -29,7 +29,7 @@ def models(checkpoints, tmp_path_factory):
     """The exported model with one fold, and with two."""
     folder = tmp_path_factory.mktemp("models")
     for folds in (1, FOLDS):
-        network.export(checkpoints[0], folder / str(folds), [str(fold) for fold in range(folds)])
+        export(checkpoints[0], folder / str(folds), [str(fold) for fold in range(folds)])
     return {folds: read_model(folder / str(folds), "autopet_interactive") for folds in (1, FOLDS)}
 
 

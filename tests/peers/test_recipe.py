@@ -12,9 +12,9 @@ from nnunetv2.inference.export_prediction import (
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from common.nnunet.plans_v2 import read_plans
+from common.export.checkpoints.v2.plans import read_plans
 from common.nnunet.preprocess import preprocess
-from tests.golden_cases import autopet_dataset, autopet_plans
+from tests.support.golden_cases import autopet_dataset, autopet_plans
 
 SCHEMES = ["CTNormalization", "ZScoreNormalization", "NoNormalization", "RescaleTo01Normalization"]
 TRANSPOSES = [[0, 1, 2], [2, 0, 1], [1, 2, 0], [0, 2, 1]]

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from common.grandchallenge.case import Click
+from common.case import Click
+from common.demo.phantom.phantom import Phantom
+from common.inference.volume import ArrayChannel, Volume
 from common.nnunet.plans import Plans
 from common.nnunet.preprocess import preprocess
 from common.nnunet.resample import Shape, resample
 from common.nnunet.space import NetworkSpace
-from common.nnunet.volume import ArrayChannel, Volume
-from common.phantom.phantom import Phantom
-from common.prompts import ClickSettings, click_channels
+from containers.autopet_interactive.prompts import ClickSettings, click_channels
 
 CLICKS = ClickSettings(point_width=2, encoding="distance")
 UNPROMPTED = 0.25
@@ -26,7 +26,7 @@ MISPLACED = 1
 
 @dataclass(frozen=True)
 class ClickedSubject:
-    """A preprocessed phantom; see `common.export.demo_patches.Subject`."""
+    """A preprocessed phantom; see `common.demo.patches.Subject`."""
 
     images: Sequence[NDArray[np.float32]]
     """CT and PET, normalised, in network space."""

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from common.export.architecture import read_architecture
-from common.export.demo_checkpoints import save_nnunet_v2
-from common.export.demo_command import output_folder
-from common.export.demo_patches import PatchSampler
-from common.export.demo_training import expect_rare_foreground, initialise, train
-from common.nnunet.plans_v2 import read_configuration, read_plans
-from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom, make_phantom
+from common.demo.checkpoints import save_nnunet_v2
+from common.demo.command import output_folder
+from common.demo.patches import PatchSampler
+from common.demo.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom, make_phantom
+from common.demo.training import expect_rare_foreground, initialise, train
+from common.export.checkpoints.v2.architecture import read_architecture
+from common.export.checkpoints.v2.plans import read_configuration, read_plans
 from containers.autopet_interactive.demo.plans import (
     BATCH,
     CONFIGURATION,
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 SUBJECTS = 64
 FINGERPRINTED = 12
 """Subjects whose intensities go into the plans."""
-MOST_INFLAMMATIONS = 3
+MAX_INFLAMMATIONS = 3
 """More than other phantoms have, so that the network learns what a click in one means."""
 FIRST_SEED = 1_000_000
 STEPS = 2500
@@ -78,7 +78,7 @@ def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS)
 def _phantoms(subjects: int) -> Iterator[Phantom]:
     for index in range(subjects):
         shape, spacing = GRIDS[index % len(GRIDS)]
-        yield make_phantom(FIRST_SEED + index, shape, spacing, inflammations=index % (MOST_INFLAMMATIONS + 1))
+        yield make_phantom(FIRST_SEED + index, shape, spacing, inflammations=index % (MAX_INFLAMMATIONS + 1))
 
 
 def _fingerprint(subjects: int) -> tuple[list[Any], list[int]]:

@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from common.export.checkpoint_v1 import CHECKPOINT_FILE
-from common.export.demo_checkpoints import save_nnunet_v1
-from common.export.demo_command import output_folder
-from common.export.demo_patches import PatchSampler
-from common.export.demo_plans_v1 import make_plans, write_plans
-from common.export.demo_subjects import ill_phantoms, in_network_space
-from common.export.demo_training import expect_rare_foreground, freeze_at_zero, seeded, train
+from common.demo.checkpoints import save_nnunet_v1
+from common.demo.command import output_folder
+from common.demo.patches import PatchSampler
+from common.demo.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
+from common.demo.plans_v1 import make_plans, write_plans
+from common.demo.subjects import ill_phantoms, in_network_space
+from common.demo.training import expect_rare_foreground, freeze_at_zero, seeded, train
+from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
+from common.export.checkpoints.v1.plans import MIRROR_AXES, PLANS_FILE, read_plans_v1
 from common.nnunet.plans import Plans
-from common.nnunet.plans_v1 import MIRROR_AXES, PLANS_FILE, read_plans_v1
-from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
-from containers.gepnet.network import GEPNet
+from containers.gepnet.export.network import GEPNet
 
 logger = logging.getLogger(__name__)
 

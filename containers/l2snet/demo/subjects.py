@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from common.export.demo_patches import FixedSubject
-from common.export.demo_subjects import binary
+from common.demo.patches import FixedSubject
+from common.demo.phantom.phantom import Phantom
+from common.demo.subjects import binary
+from common.inference.volume import ArrayChannel, Volume
 from common.nnunet.resample import Shape
-from common.nnunet.volume import ArrayChannel, Volume
-from common.phantom.phantom import Phantom
 from containers.l2snet.localisation import CHANNELS, COLUMNS, FRAME, MIDDLE, ROWS, TILE, Frame, scaled
 
 

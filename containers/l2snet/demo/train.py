@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from common.export.checkpoint_v1 import CHECKPOINT_FILE
-from common.export.demo_checkpoints import save_nnunet_v1, save_weights
-from common.export.demo_command import output_folder
-from common.export.demo_patches import Batch, PatchSampler
-from common.export.demo_plans_v1 import make_plans, write_plans
-from common.export.demo_subjects import ill_phantoms, in_network_space
-from common.export.demo_training import expect_rare_foreground, initialise, train
-from common.export.nnunet_v1 import GenericUNet
-from common.export.shallow_localiser import ShallowLocaliser, whole_state
-from common.nnunet.plans_v1 import MIRROR_AXES, PLANS_FILE
-from common.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
+from common.demo.checkpoints import save_nnunet_v1, save_weights
+from common.demo.command import output_folder
+from common.demo.patches import Batch, PatchSampler
+from common.demo.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
+from common.demo.plans_v1 import make_plans, write_plans
+from common.demo.subjects import ill_phantoms, in_network_space
+from common.demo.training import expect_rare_foreground, initialise, train
+from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
+from common.export.checkpoints.v1.plans import MIRROR_AXES, PLANS_FILE
+from common.export.checkpoints.v1.unet import GenericUNet
+from containers.l2snet.demo.shallow_localiser import ShallowLocaliser, whole_state
 from containers.l2snet.demo.subjects import in_frames
-from containers.l2snet.network import IMAGE_CHANNELS, read_plans
+from containers.l2snet.export import IMAGE_CHANNELS, read_plans
 
 logger = logging.getLogger(__name__)
 
@@ -80,12 +80,12 @@ def _train_localisation(path: Path, steps: int, subjects: int) -> None:
 
 
 def _train_segmentation(folder: Path, plans: dict[str, Any], steps: int, subjects: int) -> None:
-    network_plans, make = read_plans(folder / PLANS_FILE)
+    network_plans, network_plan = read_plans(folder / PLANS_FILE)
     prepared = [
         in_network_space(phantom, (phantom.pet, phantom.ct), network_plans)
         for phantom in ill_phantoms(FIRST_SEED, subjects)
     ]
-    network = GenericUNet(make)
+    network = GenericUNet(network_plan)
     initialise(network, FIRST_SEED)
     (segmentation_layer,) = network.seg_outputs.values()
     expect_rare_foreground(segmentation_layer)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from common.geometry import Geometry
 from common.grandchallenge.check import check_output
-from common.grandchallenge.geometry import Geometry
 from common.grandchallenge.writing import write_mask
-from tests.common.grandchallenge.helpers import (
+from tests.support.platform import (
     CT,
     GRID,
     INTERFACE,

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from common.grandchallenge.case import Click, ClickName
+from common.case import Click, ClickName
 from common.grandchallenge.clicks import read_clicks
 from common.grandchallenge.json_file import read_json
-from tests.common.grandchallenge.helpers import refused, save_clicks
+from tests.support import golden_data
+from tests.support.platform import refused, save_clicks
 
-GOLDEN = Path(__file__).parents[2] / "golden/autopet_interactive/lesion-clicks.json"
+GOLDEN = golden_data.GOLDEN / "autopet_interactive/lesion-clicks.json"
 POINT = {"point": [1, 2, 3], "name": "tumor"}
 
 

@@ -5,10 +5,10 @@ import pytest
 from scipy.optimize import linprog
 from scipy.spatial.transform import Rotation
 
-from common.grandchallenge.geometry import Geometry
+from common.geometry import Geometry
 from common.grandchallenge.grid import overlap, resample, same_grid
 from common.grandchallenge.images import Image
-from tests.common.grandchallenge.helpers import GRID, IDENTITY, OBLIQUE, noise, run_python
+from tests.support.platform import GRID, IDENTITY, OBLIQUE, noise, run_python
 
 LONG = Geometry((400, 400, 300), (2.0, 2.0, 3.0), (-400.0, -400.0, -900.0), OBLIQUE)
 
@@ -141,7 +141,7 @@ import numpy as np
 from common.errors import MachineError
 from common.grandchallenge.grid import resample
 from common.grandchallenge.images import Image
-from tests.common.grandchallenge.helpers import GRID, noise
+from tests.support.platform import GRID, noise
 setrlimit(RLIMIT_DATA, (2**30, 2**30))
 try:
     resample(Image(noise(GRID.shape), GRID), replace(GRID, size=(1000, 1000, 1000)), 0)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.grandchallenge.geometry import Geometry
+from common.geometry import Geometry
 from common.grandchallenge.images import find_image, image_stem, read_geometry, read_image
-from tests.common.grandchallenge.helpers import GRID, IDENTITY, edit_header, noise, refused, save
+from tests.support.platform import GRID, IDENTITY, edit_header, noise, refused, save
 
 NOBODY = 65534
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from common.grandchallenge.inputs_json import sockets_of_case
-from tests.common.grandchallenge.helpers import CLICKS, CT, INTERFACE, PET, refused
+from tests.support.platform import CLICKS, CT, INTERFACE, PET, refused
 
 
 def listed(slug: str, relative_path: str, spelling: str = "socket") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common.grandchallenge.interface import Interface, is_relative_path
-from tests.common.grandchallenge.helpers import CLICKS, CT, INTERFACE, MASK, PET, PET_ALONE, REPOSITORY
+from tests.support.platform import CLICKS, CT, INTERFACE, MASK, PET, PET_ALONE, REPOSITORY
 
 DOCUMENT: dict[str, Any] = {
     "title": "Lesions",

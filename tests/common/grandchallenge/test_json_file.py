@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from common.grandchallenge.json_file import read_json
-from tests.common.grandchallenge.helpers import refused
+from tests.support.platform import refused
 
 
 def test_document_is_read(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ import pytest
 import SimpleITK
 from numpy.typing import DTypeLike
 
-from common.grandchallenge.geometry import Geometry
-from common.grandchallenge.metaimage import most_bytes, read, read_header, write
-from tests.common.grandchallenge.helpers import GRID, OBLIQUE, edit_header, noise, refused, run_python, save
+from common.geometry import Geometry
+from common.grandchallenge.metaimage import max_bytes, read, read_header, write
+from tests.support.platform import GRID, OBLIQUE, edit_header, noise, refused, run_python, save
 
 SMALL = Geometry((5, 4, 3), GRID.spacing, GRID.origin, GRID.direction)
 TYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
@@ -20,7 +20,7 @@ def test_file_of_voxels_that_do_not_compress_is_as_large_as_foretold(
     geometry = Geometry(size, (1 / 3, 2 / 7, 3.0000001), (-1e3 / 7, 1e-9, 123.4567890123456), OBLIQUE)
     voxels = np.random.default_rng(0).integers(0, 256, geometry.shape, np.uint8)
     write(tmp_path / "mask.mha", voxels, geometry)
-    assert voxels.size < (tmp_path / "mask.mha").stat().st_size <= most_bytes(voxels.size)
+    assert voxels.size < (tmp_path / "mask.mha").stat().st_size <= max_bytes(voxels.size)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -144,7 +144,7 @@ def test_reading_holds_one_copy_of_the_image(tmp_path: Path) -> None:
     code = """
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from common.grandchallenge.metaimage import most_bytes, read, read_header, write
+from common.grandchallenge.metaimage import max_bytes, read, read_header, write
 before = getrusage(RUSAGE_SELF).ru_maxrss
 voxels, _ = read(Path(argv[1]))
 print((getrusage(RUSAGE_SELF).ru_maxrss - before) * 1024 / voxels.nbytes)
@@ -158,7 +158,7 @@ def test_memory_that_runs_out_is_the_machines_failure(tmp_path: Path) -> None:
 from pathlib import Path
 from resource import RLIMIT_DATA, setrlimit
 from common.errors import MachineError
-from common.grandchallenge.metaimage import most_bytes, read, read_header, write
+from common.grandchallenge.metaimage import max_bytes, read, read_header, write
 held = int(Path("/proc/self/status").read_text().split("VmData:")[1].split()[0]) * 1024
 setrlimit(RLIMIT_DATA, (held + 2**23, held + 2**23))
 try:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from common.grandchallenge.geometry import Geometry
+from common.geometry import Geometry
 from common.grandchallenge.nifti import read, read_geometry
-from tests.common.grandchallenge.helpers import GRID, OBLIQUE, noise, refused, save
+from tests.support.platform import GRID, OBLIQUE, noise, refused, save
 
 
 def test_image_comes_back_as_simpleitk_wrote_it(tmp_path: Path) -> None:

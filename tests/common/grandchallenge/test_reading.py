@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.grandchallenge.case import Click
-from common.grandchallenge.geometry import Geometry
+from common.case import Click
+from common.geometry import Geometry
 from common.grandchallenge.interface import Interface, Socket
 from common.grandchallenge.reading import read_case
-from tests.common.grandchallenge.helpers import (
+from tests.support.platform import (
     CLICKS,
     CT,
     GRID,
@@ -178,7 +178,7 @@ import scipy.ndimage, SimpleITK
 
 from common.grandchallenge import reading
 from common.memory import peak_memory, present_memory
-from tests.common.grandchallenge.helpers import INTERFACE
+from tests.support.platform import INTERFACE
 
 asked = []
 reading.require_memory = lambda needed, purpose: asked.append(needed)

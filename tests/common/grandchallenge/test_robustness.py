@@ -12,7 +12,7 @@ from common.errors import InputError
 from common.grandchallenge.clicks import read_clicks
 from common.grandchallenge.images import read_image
 from common.grandchallenge.inputs_json import sockets_of_case
-from tests.common.grandchallenge.helpers import GRID, INTERFACE, noise, save
+from tests.support.platform import GRID, INTERFACE, noise, save
 
 HEADER = 350
 INPUTS = json.dumps(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from common.geometry import Geometry
 from common.grandchallenge import metaimage
-from common.grandchallenge.geometry import Geometry
-from common.grandchallenge.metaimage import most_bytes
+from common.grandchallenge.metaimage import max_bytes
 from common.grandchallenge.writing import check_destination, prepare_folder, write_mask
-from tests.common.grandchallenge.helpers import GRID, OBLIQUE, refused, run_python
+from tests.support.platform import GRID, OBLIQUE, refused, run_python
 
 MASK = np.random.default_rng(0).integers(0, 2, GRID.shape).astype(np.uint8)
 
@@ -145,10 +145,10 @@ def test_disk_without_room_for_the_mask_is_refused_with_both_numbers(
 def test_disk_that_lacks_one_byte_is_refused_with_numbers_that_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    disk(monkeypatch, free=most_bytes(math.prod(LARGE.size)) - 1)
+    disk(monkeypatch, free=max_bytes(math.prod(LARGE.size)) - 1)
     with refused("needs up to 49.80 MiB, 49.79 MiB are free"):
         check_destination(tmp_path, "mask", LARGE)
-    disk(monkeypatch, free=most_bytes(math.prod(LARGE.size)))
+    disk(monkeypatch, free=max_bytes(math.prod(LARGE.size)))
     check_destination(tmp_path, "mask", LARGE)
 
 
@@ -176,7 +176,7 @@ from pathlib import Path
 from resource import RLIMIT_FSIZE, setrlimit
 from common.errors import InputError
 from common.grandchallenge.writing import write_mask
-from tests.common.grandchallenge.helpers import GRID
+from tests.support.platform import GRID
 from tests.common.grandchallenge.test_writing import MASK
 setrlimit(RLIMIT_FSIZE, (300, 300))
 try:

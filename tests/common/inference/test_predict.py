@@ -14,11 +14,11 @@ from common.inference import predict as prediction
 from common.inference.engines.contract import EngineInfo
 from common.inference.options import Options
 from common.inference.predict import predict
-from common.model_folder import Fold, Network, Parity
-from common.nnunet.plans import Channel, Plans, Resampling
-from common.nnunet.tiles import TileGrid
-from common.nnunet.volume import ArrayChannel, Volume
-from tests.common.inference.helpers import save_condensing
+from common.inference.tiles import TileGrid
+from common.inference.volume import ArrayChannel, Volume
+from common.model.folder import Fold, Network, Parity
+from common.nnunet.plans import ChannelSpec, Plans, Resampling
+from tests.support.onnx_files import save_condensing
 
 PATCH = (4, 6, 8)
 SHAPE = (9, 11, 8)
@@ -85,7 +85,7 @@ def network() -> Network:
         patch=PATCH,
         spacing=(1.0, 1.0, 1.0),
         transpose_forward=(0, 1, 2),
-        channels=(Channel("PET", "none"),),
+        channels=(ChannelSpec("PET", "none"),),
         resample_data=Resampling(3),
         resample_prediction=Resampling(1),
     )

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from common.errors import MachineError
-from common.grandchallenge.geometry import Geometry
+from common.geometry import Geometry
 from common.memory import GIB
-from common.model_folder import Network
+from common.model.folder import Network
 from common.nnunet.memory import recipe_memory, require_memory_for
-from common.nnunet.plans import Channel, Plans, Resampling
+from common.nnunet.plans import ChannelSpec, Plans, Resampling
 from common.nnunet.preprocess import preprocess
 
 SIZE = (40, 50, 60)
@@ -17,7 +17,7 @@ VOXELS = 4 * 40 * 50 * 60
 
 
 def plans(spacing=(3.0, 2.0, 2.0)) -> Plans:
-    channels = (Channel("CT", "none"), Channel("PET", "none"))
+    channels = (ChannelSpec("CT", "none"), ChannelSpec("PET", "none"))
     return Plans(2, (8, 8, 8), spacing, (0, 1, 2), channels, Resampling(3), Resampling(1))
 
 
@@ -44,7 +44,7 @@ def test_case_that_is_too_large_is_refused_before_the_work():
 @pytest.mark.parametrize("coarseness", [0.8, 1.0, 2.0])
 def test_preprocessing_takes_no_more_than_that(coarseness, generation, use_mask):
     spacing = (3.0 * coarseness, 2.0 * coarseness, 2.0 * coarseness)
-    channels = tuple(Channel(name, "z_score", use_mask) for name in ("CT", "PET"))
+    channels = tuple(ChannelSpec(name, "z_score", use_mask) for name in ("CT", "PET"))
     scan = replace(geometry(), size=(60, 80, 100))
     recipe = replace(plans(spacing), generation=generation, channels=channels)
     images = [np.random.default_rng(seed).uniform(1, 2, scan.shape).astype(np.float32) for seed in (0, 1)]

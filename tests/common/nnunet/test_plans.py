@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from common.nnunet.plans import Channel, Plans, Resampling
+from common.nnunet.plans import ChannelSpec, Plans, Resampling
 
 PLANS = Plans(
-    2, (8, 8, 8), (3.0, 2.0, 2.0), (2, 0, 1), (Channel("PET", "none"),), Resampling(3), Resampling(1)
+    2, (8, 8, 8), (3.0, 2.0, 2.0), (2, 0, 1), (ChannelSpec("PET", "none"),), Resampling(3), Resampling(1)
 )
 
 
@@ -15,7 +15,7 @@ def test_backward_undoes_forward():
 
 def test_other_names_leave_the_channels_as_they_are():
     named = PLANS.with_names(["CT"])
-    assert named.channels == (Channel("CT", "none"),)
+    assert named.channels == (ChannelSpec("CT", "none"),)
     assert named.with_names(["PET"]) == PLANS
 
 
@@ -43,4 +43,4 @@ def test_splines_that_there_are_not_are_refused(orders):
 @pytest.mark.parametrize("scheme", ["ct", "ct2"])
 def test_ct_channel_needs_statistics(scheme):
     with pytest.raises(ValueError, match=f"channel CT of scheme {scheme} has no statistics"):
-        Channel("CT", scheme)
+        ChannelSpec("CT", scheme)

@@ -3,12 +3,12 @@ import pytest
 from scipy.ndimage import binary_fill_holes
 
 from common.errors import InputError
-from common.nnunet.plans import Channel, Plans, Resampling
+from common.nnunet.plans import ChannelSpec, Plans, Resampling
 from common.nnunet.preprocess import filled_mask, nonzero_region, preprocess
 
 
 def plans(transpose=(0, 1, 2), spacing=(1.0, 1.0, 1.0)) -> Plans:
-    channels = (Channel("PET", "none"),)
+    channels = (ChannelSpec("PET", "none"),)
     return Plans(2, (8, 8, 8), spacing, transpose, channels, Resampling(3), Resampling(1))
 
 

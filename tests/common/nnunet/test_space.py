@@ -1,11 +1,13 @@
 import pytest
 
-from common.nnunet.plans import Channel, Plans, Resampling
+from common.nnunet.plans import ChannelSpec, Plans, Resampling
 from common.nnunet.space import NetworkSpace
 
 
 def space(crop, shape, transpose=(0, 1, 2)) -> NetworkSpace:
-    plans = Plans(2, (8, 8, 8), (1, 1, 1), transpose, (Channel("PET", "none"),), Resampling(3), Resampling(1))
+    plans = Plans(
+        2, (8, 8, 8), (1, 1, 1), transpose, (ChannelSpec("PET", "none"),), Resampling(3), Resampling(1)
+    )
     return NetworkSpace(plans, (40, 50, 60), (1, 1, 1), crop, shape)
 
 

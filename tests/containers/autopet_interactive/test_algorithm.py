@@ -5,18 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from common.grandchallenge.case import Case, Click
-from common.grandchallenge.geometry import Geometry
+from common.case import Case, Click
+from common.geometry import Geometry
 from common.inference.options import Options
 from common.inference.predict import predict
-from common.model_folder import read_model
-from common.nnunet.case import take_images
+from common.inference.volume import ArrayChannel, Volume
+from common.model.folder import read_model
+from common.nnunet.images import take_images
 from common.nnunet.preprocess import preprocess
-from common.nnunet.volume import ArrayChannel, Volume
-from common.prompts import ClickSettings, click_channels
 from containers.autopet_interactive.algorithm import segment
+from containers.autopet_interactive.prompts import ClickSettings, click_channels
 from tests.golden import synth
-from tests.golden_data import GOLDEN
+from tests.support.golden_data import GOLDEN
 
 FOLDER = GOLDEN / "autopet_interactive"
 TOLERANCE = 2e-3

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.export.checkpoint_v1 import CHECKPOINT_FILE
-from common.export.demo_checkpoints import save_nnunet_v1
-from common.export.demo_plans_v1 import make_plans, write_plans
-from common.export.demo_training import seeded
-from containers.gepnet import network
-from containers.gepnet.network import GEPNet
+from common.demo.checkpoints import save_nnunet_v1
+from common.demo.plans_v1 import make_plans, write_plans
+from common.demo.training import seeded
+from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
+from containers.gepnet.export import export
+from containers.gepnet.export.network import GEPNet
 
 SHAPE = (32, 32, 32)
 
@@ -45,7 +45,7 @@ def pet_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pet_model(pet_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model folder exported from `pet_checkpoint`; not to be changed."""
     folder = tmp_path_factory.mktemp("gepnet_pet") / "model"
-    network.export(pet_checkpoint, folder)
+    export(pet_checkpoint, folder)
     return folder
 
 
@@ -53,5 +53,5 @@ def pet_model(pet_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
 def pet_ct_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model folder of one fold for PET and CT; not to be changed."""
     folder = tmp_path_factory.mktemp("gepnet_pet_ct")
-    network.export(write_checkpoint(folder / "checkpoint", ["PET", "CT"], folds=1), folder / "model")
+    export(write_checkpoint(folder / "checkpoint", ["PET", "CT"], folds=1), folder / "model")
     return folder / "model"

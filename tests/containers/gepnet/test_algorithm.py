@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from common.case import Case
+from common.demo.phantom.phantom import Phantom, make_phantom
 from common.errors import InputError
-from common.grandchallenge.case import Case
 from common.inference.engines.ladder import make_engine
 from common.inference.options import Options
-from common.model_folder import Model, read_model
-from common.phantom.phantom import Phantom, make_phantom
+from common.model.folder import Model, read_model
 from containers.gepnet.algorithm import segment
 
 SHAPE = (32, 32, 32)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import SimpleITK
 
-from common.cli import main
-from common.export.checkpoint_v1 import CHECKPOINT_FILE
-from common.model_folder import read_model, sha256_of_all
-from common.nnunet.safe_pickle import load
-from common.phantom.phantom import make_phantom
-from common.phantom.writing import write_phantom
-from tests.common.nnunet.json_plans import json_plans
+from common.cli.main import main
+from common.demo.phantom.phantom import make_phantom
+from common.demo.phantom.writing import write_phantom
+from common.export.checkpoints.safe_pickle import load
+from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
+from common.model.folder import read_model, sha256_of_all
+from tests.support.json_plans import json_plans
 
 MASK = "images/tumor-lesion-segmentation/case.mha"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.export.checkpoint_v1 import CHECKPOINT_FILE
-from common.model_folder import Model, write_model
-from containers.l2snet import network
-from tests import golden_data
+from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
+from common.model.folder import Model, write_model
+from containers.l2snet.export import export, export_localisation, export_segmentation, read_plans
+from tests.support import golden_data
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def l2snet_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def l2snet_model(l2snet_checkpoint: Path) -> Path:
     """The model folder exported from `l2snet_checkpoint`; not to be changed."""
     folder = l2snet_checkpoint.parent / "model"
-    network.export(l2snet_checkpoint, folder)
+    export(l2snet_checkpoint, folder)
     return folder
 
 
@@ -36,11 +36,11 @@ def l2snet_model(l2snet_checkpoint: Path) -> Path:
 def light_model(l2snet_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The golden 3D network with a 2D network of one layer, which marks high uptake; not to be changed."""
     folder = tmp_path_factory.mktemp("light")
-    plans, make = network.read_plans(l2snet_checkpoint / "plans.pkl")
+    plans, network_plan = read_plans(l2snet_checkpoint / "plans.pkl")
     checkpoint = l2snet_checkpoint / "fold_0" / CHECKPOINT_FILE
     networks = (
-        network.export_localisation(folder, MarksUptake()),
-        network.export_segmentation(folder, plans, make, {"0": checkpoint}),
+        export_localisation(folder, MarksUptake()),
+        export_segmentation(folder, plans, network_plan, {"0": checkpoint}),
     )
     write_model(folder, Model("l2snet", networks, "", {"keep_largest": None}))
     return folder

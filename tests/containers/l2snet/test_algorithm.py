@@ -11,17 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
+from common.case import Case
 from common.errors import MachineError
-from common.grandchallenge.case import Case
-from common.grandchallenge.geometry import Geometry
+from common.geometry import Geometry
 from common.inference.engines.ladder import make_engine
 from common.inference.options import Options
-from common.model_folder import Model, read_model
+from common.model.folder import Model, read_model
 from containers.l2snet.algorithm import segment
 from containers.l2snet.fusion import fuse
 from containers.l2snet.localisation import localise
-from tests import golden_data
 from tests.golden import synth
+from tests.support import golden_data
 
 CASE = golden_data.document("nnunet_v1/case.json")
 SHAPE, SPACING = tuple(CASE["shape_zyx"]), tuple(CASE["spacing_zyx"])

@@ -9,9 +9,9 @@ import pytest
 import SimpleITK
 import torch
 
-from common.cli import main
-from common.phantom.phantom import make_phantom
-from common.phantom.writing import write_phantom
+from common.cli.main import main
+from common.demo.phantom.phantom import make_phantom
+from common.demo.phantom.writing import write_phantom
 
 MASK = "images/automated-petct-lesion-segmentation/case.mha"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from common.cli import main
-from common.phantom.phantom import make_phantom
-from common.phantom.writing import write_phantom
+from common.cli.main import main
+from common.demo.phantom.phantom import make_phantom
+from common.demo.phantom.writing import write_phantom
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import generate_binary_structure, label
 
 from containers.l2snet.fusion import fuse
-from tests import golden_data
+from tests.support import golden_data
 
 Map = NDArray[np.float32]
 Box = tuple[slice | int, slice | int, slice | int]

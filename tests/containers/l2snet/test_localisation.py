@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from common.inference.engines.contract import EngineInfo
 from containers.l2snet.localisation import CHANNELS, TILE, localise
-from tests import golden_data
 from tests.golden import synth
+from tests.support import golden_data
 
 Tiles = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from common.errors import MachineError, ModelError
 from common.inference.engines import ENGINES, EngineName, Precision, ladder, machine
 from common.inference.engines.contract import Carrier, Device, Engine, EngineInfo
 from common.inference.engines.ladder import Ladder, carrier, make_cpu_engine, make_engine, rungs
-from tests.common.inference.helpers import save_condensing, save_widening
+from tests.support.onnx_files import save_condensing, save_widening
 
 ON_CPU: tuple[EngineName, ...] = ("cpu", "openvino")
 TILE = np.ones((1, 1, 8, 8, 8), np.float32)

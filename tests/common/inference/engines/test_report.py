@@ -5,7 +5,7 @@ import pytest
 from common.errors import MachineError
 from common.inference.engines import machine
 from common.inference.engines.report import describe_machine, describe_rungs, describe_trial
-from tests.common.inference.helpers import save_widening
+from tests.support.onnx_files import save_widening
 
 
 def test_machine_is_described_by_processor_gpu_driver_and_packages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""The `petct` command, one module per group of commands."""

@@ -1,0 +1,1 @@
+"""Synthetic patients and the training of demo networks; not in images."""

@@ -1,0 +1,1 @@
+"""Masks against truths; not in images."""

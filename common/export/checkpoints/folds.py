@@ -1,0 +1,27 @@
+"""The folds of a trained folder, of either generation of nnU-Net."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.errors import ModelError
+
+
+def find_folds(folder: Path, file_name: str, folds: Sequence[str] | None = None) -> dict[str, Path]:
+    """Fold name → checkpoint file, of the folds asked for, or of all there are.
+
+    `"all"`, trained on the whole data set, is left out where other folds are found, as nnU-Net does
+    (`auto_detect_available_folds`). Raises `ModelError` where one is missing.
+    """
+    found = {path.parent.name.removeprefix("fold_"): path for path in folder.glob(f"fold_*/{file_name}")}
+    numbered = sorted((name for name in found if name.isdecimal()), key=int)
+    if not found:
+        raise ModelError(
+            f"{folder}: found no fold_*/{file_name}; --checkpoint takes the folder that nnU-Net trained into"
+        )
+    for name in folds or ():
+        if name not in found:
+            raise ModelError(
+                f"{folder}: found no fold_{name}/{file_name}, there are folds "
+                f"{', '.join(sorted(found))}; choose among them with --folds"
+            )
+    return {name: found[name] for name in dict.fromkeys(folds or numbered or found)}

@@ -1,0 +1,1 @@
+"""What nnU-Net v2 leaves: `plans.json`, `dataset.json`, `checkpoint_final.pth`."""

@@ -1,0 +1,56 @@
+"""From `petct::DeformConv3d` nodes to standard ONNX operators."""
+
+from collections.abc import Callable
+from typing import Any
+
+import onnx_ir as ir
+from onnxscript.rewriter import pattern, rewrite
+
+from common.export.onnx.deform_conv3d.geometry import ConvGeometry, geometry
+from common.export.onnx.deform_conv3d.onnx_node import DOMAIN
+
+Lowering = Callable[[Any, ir.Value, ir.Value, ir.Value, ir.Value, ConvGeometry], ir.Value]
+"""Writes one node anew: operator builder, input, weight, offset, bias, geometry; gives the output."""
+
+
+def lower(model: ir.Model, lowering: Lowering) -> ir.Model:
+    """Replace every `petct::DeformConv3d` node by what `lowering` writes.
+
+    Raises `ValueError` for a node whose shapes are not static.
+    """
+    geometries = {node.outputs[0].name: _node_geometry(node) for node in model.graph if node.domain == DOMAIN}
+    if not geometries:
+        return model
+
+    def match(op: Any, volume: Any, weight: Any, offset: Any, bias: Any) -> Any:
+        return op.DeformConv3d(
+            volume, weight, offset, bias, _domain=DOMAIN, _allow_other_attributes=True, _outputs=["output"]
+        )
+
+    def replace(
+        op: Any, volume: ir.Value, weight: ir.Value, offset: ir.Value, bias: ir.Value, output: ir.Value
+    ) -> ir.Value:
+        return lowering(op, volume, weight, offset, bias, geometries[output.name])
+
+    return rewrite(model, pattern_rewrite_rules=[pattern.RewriteRule(match, replace)])
+
+
+def _node_geometry(node: ir.Node) -> ConvGeometry:
+    volume, weight, offset, _ = (_static_shape(value) for value in node.inputs)
+    attributes = node.attributes
+    return geometry(
+        volume,
+        offset,
+        weight,
+        attributes["strides"].as_ints(),
+        attributes["pads"].as_ints()[:3],
+        attributes["dilations"].as_ints(),
+        attributes["group"].as_int(),
+        attributes["offset_group"].as_int(),
+    )
+
+
+def _static_shape(value: ir.Value | None) -> tuple[int, ...]:
+    if value is None or value.shape is None or not value.shape.is_static():
+        raise ValueError(f"{value}: only a deformable convolution of static shapes can be lowered")
+    return value.shape.numpy()

@@ -1,0 +1,120 @@
+"""The operator `petct::deform_conv3d` in plain torch, differentiable, on any device."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.export.onnx.deform_conv3d.geometry import ConvGeometry, geometry
+
+
+@torch.library.custom_op("petct::deform_conv3d", mutates_args=())
+def deform_conv3d(
+    input: Tensor,  # noqa: A002 - torch's name for it
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    deformable_groups: int,
+) -> Tensor:
+    """Convolve samples taken off the grid (Dai et al. 2017, Deformable Convolutional Networks; GEPNet's dcn).
+
+    A sample at output · stride − padding + tap · dilation + offset is trilinear over its eight neighbours;
+    one outside the input counts zero.
+
+    Args:
+        input: (N, C, D, H, W).
+        offset: voxels, (N, 3·G·kd·kh·kw, D', H', W'): deformable group, tap (kd, kh, kw), then (z, y, x).
+        weight: (O, C/groups, kd, kh, kw).
+        bias: (O).
+        stride: per axis (z, y, x), like padding and dilation.
+        padding: voxels of zeros on either side.
+        dilation: voxels between taps.
+        groups: of channels, as in `torch.nn.Conv3d`.
+        deformable_groups: G, groups of channels that share offsets.
+
+    Returns:
+        (N, O, D', H', W').
+
+    Raises:
+        ValueError: shapes that do not fit each other.
+
+    """
+    g = geometry(
+        input.shape, offset.shape, weight.shape, stride, padding, dilation, groups, deformable_groups
+    )
+    return _convolve(input, offset, weight, bias, g)
+
+
+@deform_conv3d.register_fake
+def _(
+    input: Tensor,  # noqa: A002
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    *parameters: Any,
+) -> Tensor:
+    return input.new_empty(geometry(input.shape, offset.shape, weight.shape, *parameters).out_shape)
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    tensors, parameters = inputs[:4], inputs[4:]
+    ctx.save_for_backward(*tensors)
+    ctx.geometry = geometry(*(tensor.shape for tensor in tensors[:3]), *parameters)
+
+
+def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    tensors = [
+        tensor.detach().requires_grad_(needed)
+        for tensor, needed in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)
+    ]
+    volume, offset, weight, bias = tensors
+    with torch.enable_grad():
+        output = _convolve(volume, offset, weight, bias, ctx.geometry)
+    found = iter(torch.autograd.grad(output, [t for t in tensors if t.requires_grad], gradient))
+    parameters = len(ctx.needs_input_grad) - len(tensors)
+    return *(next(found) if tensor.requires_grad else None for tensor in tensors), *[None] * parameters
+
+
+deform_conv3d.register_autograd(_differentiate, setup_context=_remember)
+# In bfloat16 positions would be off by whole voxels.
+deform_conv3d.register_autocast("cpu", torch.float32)
+deform_conv3d.register_autocast("cuda", torch.float32)
+
+
+def _convolve(volume: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, g: ConvGeometry) -> Tensor:
+    blocks = g.batch * g.deformable_groups
+    z, y, x = (g.lattice(axis) for axis in range(3))
+    lattice = np.broadcast_arrays(z[:, :, None, None], y[:, None, :, None], x[:, None, None, :])
+    start = torch.from_numpy(np.stack(lattice, axis=1)).to(offset)
+    positions = offset.reshape(blocks, g.taps, 3, *g.out_size) + start
+    samples = _sample(volume.reshape(blocks, -1, *g.size), positions.transpose(1, 2).flatten(2))
+    columns = samples.reshape(g.batch, g.groups, weight[0].numel(), -1)
+    output = weight.reshape(g.groups, -1, weight[0].numel()) @ columns
+    return output.reshape(g.out_shape) + bias[:, None, None, None]
+
+
+def _sample(volume: Tensor, positions: Tensor) -> Tensor:
+    """Trilinear samples of (N, C, D, H, W) at positions (N, 3, S) in voxels, zero outside; (N, C, S)."""
+    size = torch.tensor(volume.shape[2:], device=volume.device)[:, None]
+    positions = torch.minimum(positions.clamp(min=-1), size)
+    lower = positions.floor()
+    upper_share = positions - lower
+    _, height, width = volume.shape[2:]
+    stride = torch.tensor((height * width, width, 1), device=volume.device)[:, None]
+    voxels = volume.flatten(2)
+    samples = voxels.new_zeros(*voxels.shape[:2], positions.shape[2])
+    for corner in itertools.product((0, 1), repeat=3):
+        step = torch.tensor(corner, device=volume.device)[:, None]
+        index = lower.long() + step
+        inside = ((index >= 0) & (index < size)).all(dim=1, keepdim=True)
+        share = torch.where(step == 1, upper_share, 1 - upper_share).prod(dim=1, keepdim=True)
+        address = (torch.minimum(index.clamp(min=0), size - 1) * stride).sum(dim=1, keepdim=True)
+        samples = samples + inside * share * voxels.gather(2, address.expand(-1, voxels.shape[1], -1))
+    return samples

@@ -1,0 +1,1 @@
+"""The model folder: what an export writes and a run reads."""

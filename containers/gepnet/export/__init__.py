@@ -1,0 +1,50 @@
+"""From a trained GEPNet checkpoint to its model folder."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from common.export.checkpoints.folds import find_folds
+from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
+from common.export.checkpoints.v1.plans import MIRROR_AXES, find_plans
+from common.export.checkpoints.v1.postprocessing import read_postprocessing
+from common.export.network import export_network
+from common.model.folder import Model, new_model_folder, sha256_of_all, write_model
+from containers.gepnet.export.checkpoint import CLASSES, load_network, read_plans
+from containers.gepnet.export.network import on_voxel_pairs
+
+ALGORITHM = "gepnet"
+OR_GIVE_PLANS = "copy one of them from the training, or give the plans as JSON with --plans FILE"
+
+
+def export(
+    checkpoint: Path,
+    destination: Path,
+    folds: Sequence[str] | None = None,
+    plans: Path | None = None,
+) -> None:
+    """Write the model folder `destination` from the trained folder `checkpoint`: all folds, or those named.
+
+    `plans` is a file of plans, as a rule JSON, that is used instead of the folder's: `plans.pkl`, or else the
+    companion of the first fold. Raises `ModelError` for a checkpoint that is damaged, hostile, or not one of
+    this algorithm.
+    """
+    found = find_folds(checkpoint, CHECKPOINT_FILE, folds)
+    plans_file = plans or find_plans(checkpoint, next(iter(found.values())), OR_GIVE_PLANS)
+    plan = read_plans(plans_file)
+    postprocessing = read_postprocessing(checkpoint)
+    source = sha256_of_all(checkpoint, [plans_file, *found.values()])
+    with new_model_folder(destination) as folder:
+        network = export_network(
+            folder,
+            "segmentation",
+            list(found),
+            lambda fold: load_network(plan, found[fold]),
+            channels=[channel.name for channel in plan.channels],
+            patch=plan.patch,
+            classes=CLASSES,
+            mirror_axes=MIRROR_AXES,
+            plans=plan,
+            arrange=on_voxel_pairs,
+        )
+        write_model(folder, Model(ALGORITHM, (network,), source, asdict(postprocessing)))

@@ -1,0 +1,373 @@
+import errno
+import json
+import os
+import pickle
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import MachineError, ModelError
+from common.model.folder import (
+    Fold,
+    Model,
+    Network,
+    Parity,
+    new_model_folder,
+    read_model,
+    sha256_of,
+    sha256_of_all,
+    write_model,
+    write_run,
+)
+from common.nnunet.plans import ChannelSpec, Plans, Resampling, Statistics
+
+PLANS = Plans(
+    generation=2,
+    patch=(8, 8, 8),
+    spacing=(3.0, 2.0, 2.0),
+    transpose_forward=(0, 2, 1),
+    channels=(
+        ChannelSpec("CT", "ct", statistics=Statistics(1.0, 2.0, -3.0, 4.0)),
+        ChannelSpec("PET", "z_score"),
+    ),
+    resample_data=Resampling(3),
+    resample_prediction=Resampling(1, force_separate_z=True),
+)
+
+
+def write(folder: Path, content: bytes = b"weights", names: tuple[str, ...] = ("0", "1")) -> Model:
+    """Make a model folder with one small file for each fold."""
+    with new_model_folder(folder) as staging:
+        folds = []
+        for name in names:
+            path = staging / f"fold_{name}.onnx"
+            path.write_bytes(content + name.encode())
+            folds.append(Fold(name, path, Parity(1e-6, 0.5)))
+        network = Network("segmentation", ("CT", "PET"), (8, 8, 8), 2, (0, 2), tuple(folds), 1000, PLANS)
+        write_model(staging, Model("demo", (network,), "source", {"point_width": 2}))
+    return read_model(folder, "demo")
+
+
+def edit(folder: Path, change: Callable[[Any], object]) -> None:
+    """Change `model.json`."""
+    document = json.loads((folder / "model.json").read_text())
+    change(document)
+    (folder / "model.json").write_text(json.dumps(document))
+
+
+def refusal(folder: Path, algorithm: str = "demo") -> str:
+    """The one line that reading the folder gives."""
+    with pytest.raises(ModelError) as caught:
+        read_model(folder, algorithm)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_model_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    model = write(tmp_path / "model")
+    network = model.network("segmentation")
+    assert (model.algorithm, model.source_sha256, model.settings) == ("demo", "source", {"point_width": 2})
+    assert network.plans == PLANS
+    assert (network.channels, network.patch, network.classes) == (("CT", "PET"), (8, 8, 8), 2)
+    assert (network.mirror_axes, network.tile_memory) == ((0, 2), 1000)
+    assert [fold.name for fold in network.folds] == ["0", "1"]
+    assert [fold.path.read_bytes() for fold in network.folds] == [b"weights0", b"weights1"]
+    assert all(fold.sha256 == sha256_of(fold.path) for fold in network.folds)
+    assert network.folds[0].parity == Parity(1e-6, 0.5)
+
+
+def test_a_model_folder_can_be_moved(tmp_path: Path) -> None:
+    write(tmp_path / "model")
+    (tmp_path / "model").rename(tmp_path / "elsewhere")
+    assert read_model(tmp_path / "elsewhere", "demo").networks[0].folds[0].path.is_file()
+
+
+def test_an_earlier_model_is_replaced_whole(tmp_path: Path) -> None:
+    write(tmp_path, names=("0", "1"))
+    write(tmp_path, content=b"new", names=("0",))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0.onnx", "model.json"]
+    assert (tmp_path / "fold_0.onnx").read_bytes() == b"new0"
+
+
+def test_an_export_that_fails_leaves_the_earlier_model(tmp_path: Path) -> None:
+    before = write(tmp_path)
+    with suppress(ModelError), new_model_folder(tmp_path) as staging:
+        (staging / "fold_0.onnx").write_bytes(b"half")
+        raise ModelError("halfway")
+    assert read_model(tmp_path, "demo") == before
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_a_killed_export_left_is_swept_up(tmp_path: Path) -> None:
+    (tmp_path / ".export-killed").mkdir()
+    write(tmp_path)
+    assert not (tmp_path / ".export-killed").exists()
+
+
+def test_a_folder_with_other_files_is_not_written_to(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ModelError, match=r"found files but no model.json.*choose another --model"):
+        write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_destination_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("")
+    with pytest.raises(ModelError, match=r"model: cannot be written \(File exists\)"):
+        write(tmp_path / "model")
+
+
+def test_a_disk_that_fills_up_is_the_machines_fault(tmp_path: Path) -> None:
+    with (
+        pytest.raises(MachineError, match=r"model: the export fails \(No space left on device\)"),
+        new_model_folder(tmp_path / "model"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list((tmp_path / "model").iterdir())
+
+
+def test_a_model_that_cannot_be_put_in_place_is_the_machines_fault(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    (tmp_path / "fold_0.onnx").mkdir()
+    with pytest.raises(MachineError, match=r"the export fails \(Is a directory\)"):
+        write(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "found"), [("nowhere", "no such folder"), ("empty", "an empty folder")])
+def test_no_model_is_refused_with_the_file_to_upload(tmp_path: Path, name: str, found: str) -> None:
+    (tmp_path / "empty").mkdir()
+    message = refusal(tmp_path / name)
+    assert message.startswith(f"{tmp_path / name}: {found}, expected a model; ")
+    assert "upload dist/demo_model.tar.gz on your algorithm's page, Models" in message
+    assert "--model" in message
+
+
+def test_a_model_one_folder_too_deep_is_found_and_refused(tmp_path: Path) -> None:
+    write(tmp_path / "model")
+    message = refusal(tmp_path)
+    assert message.startswith(f"{tmp_path / 'model/model.json'}: found one folder too deep")
+    assert f"expected {tmp_path / 'model.json'}" in message
+    assert "upload dist/demo_model.tar.gz as ./export.sh writes it, whose files lie at the top" in message
+
+
+@pytest.mark.parametrize("top", ["", "nnUNetTrainer__nnUNetPlans__3d_fullres/"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plans.json",
+        "plans.pkl",
+        "fold_0/checkpoint_final.pth",
+        "fold_all/debug.json",
+        "epoch_1200.pth",
+        "model_final_checkpoint.model",
+    ],
+)
+def test_a_raw_checkpoint_is_refused_with_the_command_that_exports_it(
+    tmp_path: Path, top: str, name: str
+) -> None:
+    path = tmp_path / f"{top}{name}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    message = refusal(tmp_path)
+    assert message.startswith(f"{path}: found a training checkpoint")
+    assert "run ./build.sh demo --checkpoint DIR and ./export.sh demo" in message
+    assert "upload dist/demo_model.tar.gz" in message
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model").touch()
+    assert "model: cannot be read (Not a directory); name a folder with --model" in refusal(
+        tmp_path / "model"
+    )
+
+
+def test_a_missing_model_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "fold_0.onnx").touch()
+    assert "model.json: is missing" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("\0\xff", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "found a list, expected a JSON object"),
+        ("{}", "found format version None, expected 2"),
+    ],
+)
+def test_a_model_json_that_is_no_model_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "model.json").write_text(text, encoding="latin1")
+    assert message in refusal(tmp_path)
+
+
+def test_an_unreadable_model_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.json").mkdir()
+    assert "cannot be read (Is a directory)" in refusal(tmp_path)
+
+
+def test_another_format_version_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    edit(tmp_path, lambda document: document.update(format_version=3))
+    assert "found format version 3, expected 2" in refusal(tmp_path)
+
+
+def test_another_algorithm_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert "found algorithm 'demo', expected 'gepnet'" in refusal(tmp_path, "gepnet")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda document: document.pop("networks"), "model.networks is missing"),
+        (lambda document: document["networks"][0].pop("patch"), "model.networks[0].patch is missing"),
+        (
+            lambda document: document["networks"][0].update(classes="two"),
+            "model.networks[0].classes: found 'two', expected a whole number",
+        ),
+        (
+            lambda document: document["networks"][0]["plans"].update(patch=[8, 8]),
+            "model.networks[0].plans.patch: found [8, 8], expected 3 entries",
+        ),
+        (lambda document: document["networks"][0].update(folds=[]), "network segmentation has no folds"),
+        (
+            lambda document: document["networks"][0].update(mirror_axes=[5]),
+            "model.networks[0]: found mirror axes (5,), expected some of (0, 1, 2)",
+        ),
+        (lambda document: document["networks"][0].update(mirror_axes=[1, 1]), "found mirror axes (1, 1)"),
+        (
+            lambda document: document["networks"][0].update(patch=[8, 8], mirror_axes=[]),
+            "model.networks[0]: found patch (8, 8), expected (8, 8, 8) as in its plans",
+        ),
+        (lambda document: document["networks"][0].update(patch=[8, 8, 0]), "found patch (8, 8, 0)"),
+        (lambda document: document["networks"][0].update(patch=[]), "found patch ()"),
+        (lambda document: document["networks"][0].update(tile_memory=-1), "found tile_memory -1"),
+        (
+            lambda document: document["networks"][0]["plans"].update(spacing=[0, 1, 1]),
+            "model.networks[0].plans: found spacing (0.0, 1.0, 1.0)",
+        ),
+        (
+            lambda document: document["networks"][0]["plans"]["resample_data"].update(order=9),
+            "model.networks[0].plans.resample_data: found spline orders 9 and 0",
+        ),
+        (
+            lambda document: document["networks"][0]["plans"]["channels"][0].update(statistics=None),
+            "model.networks[0].plans.channels[0]: channel CT of scheme ct has no statistics",
+        ),
+    ],
+)
+def test_missing_and_mistyped_entries_are_named(
+    tmp_path: Path, change: Callable[[Any], object], message: str
+) -> None:
+    write(tmp_path)
+    edit(tmp_path, change)
+    assert message in refusal(tmp_path)
+
+
+def test_a_network_that_is_not_there_is_a_model_error(tmp_path: Path) -> None:
+    model = write(tmp_path)
+    with pytest.raises(ModelError, match=r"found networks \['segmentation'\], expected 'localisation'"):
+        model.network("localisation")
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.onnx", "inner/../../outside.onnx", "{parent}/outside.onnx", "link.onnx"]
+)
+def test_a_file_outside_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "model"
+    write(folder)
+    (folder / "inner").mkdir()
+    (tmp_path / "outside.onnx").write_bytes(b"weights0")
+    (folder / "link.onnx").symlink_to(tmp_path / "outside.onnx")
+    target = name.format(parent=tmp_path)
+    edit(folder, lambda document: document["networks"][0]["folds"][0].update(path=target))
+    assert f"names {target}, expected a file inside the folder" in refusal(folder)
+
+
+def test_a_missing_network_file_is_named(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "fold_1.onnx").unlink()
+    assert "fold_1.onnx: no such file, expected the network of fold 1" in refusal(tmp_path)
+
+
+def test_an_altered_file_is_refused_with_both_hashes(tmp_path: Path) -> None:
+    model = write(tmp_path)
+    altered = tmp_path / "fold_1.onnx"
+    altered.write_bytes(b"weights2")
+    message = refusal(tmp_path)
+    assert f"fold_1.onnx: altered, found sha256 {sha256_of(altered)}" in message
+    assert f"expected {model.networks[0].folds[1].sha256}" in message
+
+
+@pytest.mark.parametrize("name", ["plans.pkl", "inner/checkpoint_final.PTH", "model.pt"])
+def test_a_pickle_anywhere_in_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    (tmp_path / "inner").mkdir()
+    (tmp_path / name).write_bytes(pickle.dumps(1))
+    assert f"{name}: found a pickle" in refusal(tmp_path)
+
+
+def test_a_model_error_exits_with_3() -> None:
+    assert ModelError.exit_code == 3
+
+
+def test_a_folder_of_the_first_format_is_read(tmp_path: Path) -> None:
+    model = write(tmp_path)
+
+    def age(document: Any) -> None:
+        document["format_version"] = 1
+        del document["run"]
+        for fold in document["networks"][0]["folds"]:
+            del fold["parity"]["relative_rms_difference"], fold["parity"]["changed_voxels"]
+
+    edit(tmp_path, age)
+    assert read_model(tmp_path, "demo") == model
+
+
+def test_settings_are_written_without_touching_anything_else(tmp_path: Path) -> None:
+    before = write(tmp_path)
+    write_run(tmp_path, {"time_limit": 600.0, "folds": ["1"]})
+    after = read_model(tmp_path, "demo")
+    assert after.run == {"time_limit": 600.0, "folds": ["1"]}
+    assert replace(after, run={}) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0.onnx", "fold_1.onnx", "model.json"]
+
+
+def test_folds_are_those_of_the_network_that_has_plans(tmp_path: Path) -> None:
+    model = write(tmp_path, names=("3",))
+    alone = replace(
+        model.networks[0], name="localisation", plans=None, folds=(Fold("0", tmp_path, Parity(0, 1)),)
+    )
+    assert replace(model, networks=(alone, *model.networks)).fold_names == ["3"]
+
+
+def test_settings_that_cannot_be_written_leave_the_folder_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = write(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(ModelError, match=r"cannot be written \(No space left on device\); check space"):
+        write_run(tmp_path, {"step": 1})
+    monkeypatch.undo()
+    assert read_model(tmp_path, "demo") == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0.onnx", "fold_1.onnx", "model.json"]
+
+
+def test_the_hash_over_files_covers_one_that_lies_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    inside, outside = tmp_path / "folder/weights", tmp_path / "plans.json"
+    inside.write_bytes(b"weights")
+    outside.write_text("{}")
+    before = sha256_of_all(tmp_path / "folder", [inside, outside])
+    assert sha256_of_all(tmp_path / "folder", [inside, outside]) == before
+    outside.write_text("{ }")
+    assert sha256_of_all(tmp_path / "folder", [inside, outside]) != before
