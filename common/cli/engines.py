@@ -1,0 +1,28 @@
+"""`petct engines`: what this machine computes with."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from common.cli.arguments import add_settings, given_settings
+from common.inference.engines.report import describe_machine, describe_rungs, describe_trial
+from common.model.folder import algorithm_of, read_model
+from common.model.settings import choose, describe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A model folder to try, and the settings that decide."""
+    parser.add_argument("--model", type=Path, metavar="DIR", help="try the networks of this model folder")
+    add_settings(parser, only=("engine", "precision"))
+
+
+def execute(arguments: argparse.Namespace) -> None:
+    """Print machine, packages and rungs, and which engine each network of the model gets."""
+    folder: Path | None = arguments.model
+    model = read_model(folder, algorithm_of(folder)) if folder else None
+    values, origins = choose(given_settings(arguments), model.run if model else {})
+    choice = values["engine"], values["precision"]
+    lines = (*describe_machine(), describe(values, origins), *describe_rungs(*choice))
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    for network in model.networks if model else ():
+        sys.stdout.write(f"{describe_trial(network.folds[0].path, *choice)}\n")

@@ -1,0 +1,43 @@
+"""`petct phantom`: a synthetic case and its truth."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from math import prod
+from pathlib import Path
+
+from common.cli.arguments import number
+from common.demo.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, make_phantom
+from common.demo.phantom.writing import write_phantom
+from common.memory import require_memory
+
+PHANTOM_BYTES = 20
+"""Bytes that a phantom takes for each voxel: both images, noise, and copies to write."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where it goes, and how large it is."""
+    parser.add_argument("--output", type=Path, required=True, help="folder for input/ and truth/")
+    parser.add_argument("--seed", type=number(int, 0), default=0, help="(default: %(default)s)")
+    _add_vector(parser, "--shape", number(int, 1), DEFAULT_SHAPE, "voxels")
+    _add_vector(parser, "--spacing", number(float, 0.1, 100), DEFAULT_SPACING, "voxel edges, in mm")
+
+
+def execute(arguments: argparse.Namespace) -> None:
+    """Make the case; raises `MachineError` for one that does not fit into memory."""
+    folder: Path = arguments.output
+    require_memory(PHANTOM_BYTES * prod(arguments.shape), "a phantom of this shape")
+    phantom = make_phantom(arguments.seed, tuple(arguments.shape), tuple(arguments.spacing))
+    write_phantom(phantom, folder / "input", folder / "truth" / f"phantom_{arguments.seed}.mha")
+
+
+def _add_vector(
+    parser: argparse.ArgumentParser,
+    name: str,
+    kind: Callable[[str], float],
+    default: Sequence[float],
+    text: str,
+) -> None:
+    axes, shown = ("Z", "Y", "X"), " ".join(map(str, default))
+    parser.add_argument(
+        name, type=kind, nargs=3, default=default, metavar=axes, help=f"{text} (default: {shown})"
+    )
