@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from benchmarks.paired import main
 from benchmarks.scenario import PATCH, Mask, Scenario
 from common.inference.options import Options
-from common.model.folder import read_model, write_model
+from common.model.reading import read_model
+from common.model.writing import write_model
 
 SCENARIO = Scenario("overhead", (326, 400, 400), mirror_axes=())
 

@@ -23,10 +23,12 @@ from benchmarks.scenario import SPACING
 from common.errors import PetctError
 from common.inference.engines import EngineName, Precision, machine
 from common.inference.engines.ladder import carrier, make_engine, rungs
+from common.inference.network import Network
 from common.inference.schedule import Passes
 from common.inference.tiles import TileGrid
 from common.memory import peak_memory
-from common.model.folder import Model, Network, read_model
+from common.model.model import Model
+from common.model.reading import read_model
 from common.nnunet.resample import resampled_shape
 
 FOLDER = BENCHMARKS / "real_size"

@@ -13,7 +13,7 @@ from common.case import Case
 from common.demo.phantom.phantom import make_phantom
 from common.geometry import Geometry
 from common.inference.options import Options
-from common.model.folder import read_model
+from common.model.reading import read_model
 
 FOLDER = Path(__file__).parents[1] / "build" / "benchmarks"
 SPACING = (3.0, 2.04, 2.04)

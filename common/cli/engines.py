@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common.cli.arguments import add_settings, given_settings
 from common.inference.engines.report import describe_machine, describe_rungs, describe_trial
-from common.model.folder import algorithm_of, read_model
+from common.model.reading import algorithm_of, read_model
 from common.model.settings import choose, describe
 
 

@@ -10,7 +10,7 @@ from common import algorithms
 from common.cli.arguments import add_algorithm, add_settings, given_settings, require_possible
 from common.errors import InputError
 from common.memory import MIB, peak_memory
-from common.model.folder import write_run
+from common.model.writing import write_run
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def execute(arguments: argparse.Namespace) -> None:
     """Export the checkpoint, with the settings that were given."""
     given = given_settings(arguments)
     require_possible(given)
-    exporter = algorithms.module(arguments.algorithm, "export")
+    exporter = algorithms.exporter(arguments.algorithm)
     plans = {} if arguments.plans is None else {"plans": arguments.plans}
     if plans and "plans" not in signature(exporter.export).parameters:
         raise InputError(

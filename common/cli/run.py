@@ -13,7 +13,8 @@ from common.grandchallenge.reading import read_case
 from common.grandchallenge.writing import check_destination, prepare_folder, write_mask
 from common.inference.options import Options
 from common.memory import MIB, peak_memory
-from common.model.folder import Model, read_model
+from common.model.model import Model
+from common.model.reading import read_model
 from common.model.settings import MODEL_PLACE, Values, as_options, choose, describe, require_folds
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def run(
     options = _options(arguments or {}, model, interface, start)
     case = read_case(input_dir, interface)
     check_destination(destination, case.stem, case.geometry)
-    mask = algorithms.module(name, "algorithm").segment(case, model, options)
+    mask = algorithms.segmenter(name).segment(case, model, options)
     return write_mask(mask, case.geometry, destination, case.stem)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from common.cli.arguments import add_settings, given_settings, require_possible
 from common.errors import InputError
-from common.model.folder import algorithm_of, read_model, write_run
+from common.model.reading import algorithm_of, read_model
 from common.model.settings import BY_NAME, model_settings, require_folds, shown
+from common.model.writing import write_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,8 @@ import torch
 from common.export.onnx.measure import tile_memory
 from common.export.onnx.parity import measure_parity
 from common.export.onnx.write import Graph
+from common.inference.network import Fold, Network
 from common.memory import MIB
-from common.model.folder import Fold, Network
 from common.nnunet.plans import Plans
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ class _Exporter(Generic[TorchNetwork]):
         self._graph.write(arranged, path)
         parity = measure_parity(network, path, self._compared)
         logger.info(
-            "%s: %.0f MiB, logits within %.1e of torch's (%.1e of their spread, root mean square), %.0f s",
+            "%s: %.0f MiB, logits within %.1e of torch's (RMS %.1e of their standard deviation), %.0f s",
             progress,
             path.stat().st_size / MIB,
             parity.max_difference,

@@ -1,18 +1,19 @@
 """What an algorithm takes and gives: its sockets, as `interface.json` beside it declares them."""
 
-import json
 import re
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
 from common.case import ClickName
-from common.typed_json import decode
+from common.documents import STRICT, decode
 
 Kind = Literal["image", "multiple-points", "segmentation"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Socket:
     """One input or output, and where it lies under `/input` or `/output`.
 
@@ -53,14 +54,14 @@ class Socket:
             raise ValueError(f"socket {self.slug!r}: the image that names the mask cannot be optional")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Interface:
     """An algorithm's inputs and its one output; raises `ValueError` when they do not make sense."""
 
     title: str
     inputs: tuple[Socket, ...]
     outputs: tuple[Socket, ...]
-    run: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = Field(default_factory=dict)
     """The settings of a run that nobody chose otherwise; see `common.model.settings`."""
 
     def __post_init__(self) -> None:
@@ -80,7 +81,7 @@ class Interface:
     def load(cls, path: Path) -> "Interface":
         """Read an `interface.json`; `ValueError` names what is wrong with it."""
         try:
-            return decode(cls, json.loads(path.read_text(encoding="utf-8")), "interface")
+            return decode(cls, path.read_bytes(), "interface")
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 

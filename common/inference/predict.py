@@ -20,12 +20,12 @@ from scipy.special import expit
 from common.errors import ModelError
 from common.inference.engines.contract import Engine
 from common.inference.engines.ladder import Ladder
+from common.inference.network import Fold, Network
 from common.inference.options import Options
 from common.inference.progress import Progress
 from common.inference.schedule import Mirroring, Passes, within_time
 from common.inference.tiles import TileGrid
 from common.inference.volume import Volume
-from common.model.folder import Fold, Network
 from common.nnunet.resample import Shape
 
 logger = logging.getLogger(__name__)

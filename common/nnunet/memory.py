@@ -3,20 +3,12 @@
 from math import prod
 
 from common.geometry import Geometry
-from common.memory import require_memory
-from common.model.folder import Network
 from common.nnunet.plans import Plans
 from common.nnunet.resample import resampled_shape
 
 FLOAT32 = 4
 FILLING = 8
 """Bytes per voxel while the holes of the non-zero mask are filled, of which the labels take four."""
-
-
-def require_memory_for(geometry: Geometry, network: Network) -> None:
-    """Raise `MachineError` when the case's images, which are there, leave too little for the rest."""
-    needed = recipe_memory(geometry, network.nnunet_plans) + network.tile_memory
-    require_memory(needed, "prediction of this case")
 
 
 def recipe_memory(geometry: Geometry, plans: Plans) -> int:

@@ -5,9 +5,13 @@ are a `ValueError`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import Literal
+
+from pydantic.dataclasses import dataclass
+
+from common.documents import STRICT
 
 ORDERS = range(6)
 """Orders of the splines that SciPy has."""
@@ -15,7 +19,7 @@ ORDERS = range(6)
 Scheme = Literal["ct", "ct2", "z_score", "none", "rescale_0_1", "rgb_0_1"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Statistics:
     """Intensities of the training set's foreground, in the image's own unit (HU, SUV)."""
 
@@ -25,7 +29,7 @@ class Statistics:
     percentile_99_5: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class ChannelSpec:
     """One image channel and how its intensities are normalised."""
 
@@ -41,7 +45,7 @@ class ChannelSpec:
             raise ValueError(f"channel {self.name} of scheme {self.scheme} has no statistics")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Resampling:
     """How volumes are brought from one spacing to another."""
 
@@ -57,7 +61,7 @@ class Resampling:
             raise ValueError(f"found spline orders {self.order} and {self.order_z}, expected 0 to 5")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Plans:
     """One configuration of an nnU-Net plan.
 

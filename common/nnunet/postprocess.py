@@ -3,16 +3,16 @@
 Source: nnunet/postprocessing/connected_components.py (nnU-Net 1.7.1).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass
 from scipy import ndimage
 
+from common.documents import STRICT
 from common.geometry import Geometry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class KeepLargest:
     """All components go but the largest."""
 
@@ -31,7 +31,7 @@ class KeepLargest:
         return kept[labels].astype(np.uint8)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Postprocessing:
     """What is done to the mask at the end."""
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.case import Case
+from common.inference.memory import require_memory_for
 from common.inference.options import Options
 from common.inference.predict import predict
 from common.inference.volume import ArrayChannel, Volume
-from common.model.folder import Model
+from common.model.model import Model
 from common.nnunet.images import take_images
-from common.nnunet.memory import require_memory_for
 from common.nnunet.preprocess import preprocess
 from containers.autopet_interactive.prompts import ClickSettings, click_channels
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pydantic.dataclasses
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from common.case import Click
+from common.documents import STRICT
 from common.inference.volume import ArrayChannel, Channel, Window
 from common.nnunet.resample import Shape
 from common.nnunet.space import NetworkSpace
@@ -25,7 +27,7 @@ logger = logging.getLogger(__name__)
 Encoding = Literal["distance", "gaussian"]
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class ClickSettings:
     """How the network's training showed it a click."""
 

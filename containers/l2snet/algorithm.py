@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from common.case import Case
 from common.inference.engines.ladder import make_engine
+from common.inference.memory import require_memory_for
+from common.inference.network import Network
 from common.inference.options import Options
 from common.inference.predict import predict
 from common.inference.volume import ArrayChannel, Volume
 from common.memory import require_memory
-from common.model.folder import Model, Network
+from common.model.model import Model
 from common.nnunet.images import take_images
-from common.nnunet.memory import require_memory_for
 from common.nnunet.plans import Resampling
 from common.nnunet.postprocess import Postprocessing
 from common.nnunet.preprocess import preprocess

@@ -8,7 +8,7 @@ import pytest
 from common.case import Case
 from common.demo.phantom.phantom import make_phantom
 from common.inference.options import Options
-from common.model.folder import read_model
+from common.model.reading import read_model
 from containers.autopet_interactive.algorithm import segment
 from containers.autopet_interactive.export import export
 from tests.peers import nnunet_v2

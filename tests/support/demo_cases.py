@@ -9,7 +9,7 @@ from common.case import Case
 from common.demo.phantom.phantom import make_phantom
 from common.evaluation.metrics import compare
 from common.inference.options import Options
-from common.model.folder import Model
+from common.model.model import Model
 
 UNSEEN = (1000, 1001, 1002)
 MIDDLE = (240, 96, 64)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from common.errors import MachineError, ModelError
 from common.export.onnx.write import write_resized
 from common.inference.engines.ladder import make_cpu_engine
-from common.model.folder import Parity
+from common.inference.network import Parity
 
 TOLERANCE = 1e-4
 """Largest root of the mean squared difference allowed, as a fraction of the logits' standard deviation.
@@ -58,14 +58,14 @@ def measure_parity(network: torch.nn.Module, path: Path, tile_shape: Sequence[in
 
 def compare(expected: Logits, found: Logits) -> Parity:
     """How far the logits (B, K, [Z,] Y, X) that were found are from those that were expected."""
-    spread = float(expected.std())
+    deviation = float(expected.std())
     difference = found - expected
     rms = float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
-    changed = (expected.argmax(1) != found.argmax(1)) & (_margin(expected) > ROUNDING * spread)
+    changed = (expected.argmax(1) != found.argmax(1)) & (_margin(expected) > ROUNDING * deviation)
     return Parity(
         max_difference=float(np.abs(difference).max()),
-        spread=spread,
-        relative_rms_difference=rms / spread if spread else rms,  # logits that are all alike have none
+        standard_deviation=deviation,
+        relative_rms_difference=rms / deviation if deviation else rms,  # logits that are all alike have none
         changed_voxels=float(changed.mean()),
     )
 

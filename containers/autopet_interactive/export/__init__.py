@@ -14,7 +14,8 @@ from common.export.checkpoints.v2.trained_folder import (
     export_trained_folder,
     read_trained_folder,
 )
-from common.model.folder import Model, new_model_folder, write_model
+from common.model.model import Model
+from common.model.writing import new_model_folder, write_model
 
 ALGORITHM = "autopet_interactive"
 IMAGE_CHANNELS = ("CT", "PET")

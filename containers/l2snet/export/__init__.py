@@ -23,7 +23,10 @@ from common.export.checkpoints.v1.postprocessing import read_postprocessing
 from common.export.checkpoints.v1.unet import load_unet
 from common.export.network import export_network
 from common.export.onnx.parity import smallest_patch
-from common.model.folder import Model, Network, new_model_folder, sha256_of_all, write_model
+from common.inference.network import Network
+from common.model.hashes import sha256_of_all
+from common.model.model import Model
+from common.model.writing import new_model_folder, write_model
 from common.nnunet.plans import Plans
 from containers.l2snet.export.res2net_unet import CLASSES, load_localiser
 from containers.l2snet.localisation import CHANNELS, MIDDLE, TILE

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from common.errors import MachineError, ModelError
 from common.inference import predict as prediction
 from common.inference.engines.contract import EngineInfo
+from common.inference.network import Fold, Network, Parity
 from common.inference.options import Options
 from common.inference.predict import predict
 from common.inference.tiles import TileGrid
 from common.inference.volume import ArrayChannel, Volume
-from common.model.folder import Fold, Network, Parity
 from common.nnunet.plans import ChannelSpec, Plans, Resampling
 from tests.support.onnx_files import save_condensing
 

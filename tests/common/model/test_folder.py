@@ -11,18 +11,11 @@ from typing import Any
 import pytest
 
 from common.errors import MachineError, ModelError
-from common.model.folder import (
-    Fold,
-    Model,
-    Network,
-    Parity,
-    new_model_folder,
-    read_model,
-    sha256_of,
-    sha256_of_all,
-    write_model,
-    write_run,
-)
+from common.inference.network import Fold, Network, Parity
+from common.model.hashes import sha256_of, sha256_of_all
+from common.model.model import Model
+from common.model.reading import read_model
+from common.model.writing import new_model_folder, write_model, write_run
 from common.nnunet.plans import ChannelSpec, Plans, Resampling, Statistics
 
 PLANS = Plans(
@@ -197,7 +190,7 @@ def test_a_missing_model_json_is_named(tmp_path: Path) -> None:
         ("\0\xff", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("[]", "found a list, expected a JSON object"),
-        ("{}", "found format version None, expected 2"),
+        ("{}", "found format version None, expected 3"),
     ],
 )
 def test_a_model_json_that_is_no_model_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -212,8 +205,8 @@ def test_an_unreadable_model_json_is_refused(tmp_path: Path) -> None:
 
 def test_another_format_version_is_refused(tmp_path: Path) -> None:
     write(tmp_path)
-    edit(tmp_path, lambda document: document.update(format_version=3))
-    assert "found format version 3, expected 2" in refusal(tmp_path)
+    edit(tmp_path, lambda document: document.update(format_version=4))
+    assert "found format version 4, expected 3" in refusal(tmp_path)
 
 
 def test_another_algorithm_is_refused(tmp_path: Path) -> None:
@@ -316,14 +309,19 @@ def test_a_model_error_exits_with_3() -> None:
     assert ModelError.exit_code == 3
 
 
-def test_a_folder_of_the_first_format_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_folder_of_an_earlier_format_is_read(tmp_path: Path, version: int) -> None:
     model = write(tmp_path)
 
     def age(document: Any) -> None:
-        document["format_version"] = 1
-        del document["run"]
-        for fold in document["networks"][0]["folds"]:
-            del fold["parity"]["relative_rms_difference"], fold["parity"]["changed_voxels"]
+        document["format_version"] = version
+        del document["interface"]
+        if version == 1:
+            del document["run"]
+        for parity in (fold["parity"] for fold in document["networks"][0]["folds"]):
+            parity["spread"] = parity.pop("standard_deviation")
+            if version == 1:
+                del parity["relative_rms_difference"], parity["changed_voxels"]
 
     edit(tmp_path, age)
     assert read_model(tmp_path, "demo") == model

@@ -30,7 +30,7 @@ def test_other_names_leave_the_channels_as_they_are():
     ],
 )
 def test_plans_that_make_no_sense_are_refused(values):
-    with pytest.raises(ValueError, match=r"found .*, expected"):
+    with pytest.raises(ValueError, match=r"found .*, expected|should be a finite number"):
         replace(PLANS, **values)
 
 

@@ -36,7 +36,9 @@ def test_image_of_zeros_is_refused():
 def test_image_smaller_than_a_voxel_of_the_network_is_refused():
     speck = np.zeros((4, 5, 6), np.float32)
     speck[1, 2, 3] = 1
-    with pytest.raises(InputError, match=r"has \(1, 1, 1\) voxels of \(1, 1, 1\) mm, .* \(3, 1, 1\) mm"):
+    with pytest.raises(
+        InputError, match=r"has \(1, 1, 1\) voxels of \(1, 1, 1\) mm, .* \(3.0, 1.0, 1.0\) mm"
+    ):
         preprocess([speck], (1, 1, 1), plans(spacing=(3, 1, 1)))
 
 

@@ -9,10 +9,10 @@ from common.errors import InputError
 from common.export.checkpoints.v1.plans import MIRROR_AXES, PLANS_FILE, read_network_plan, read_plans_v1
 from common.export.checkpoints.v1.unet import load_unet
 from common.export.network import export_network
+from common.inference.network import Network
 from common.inference.options import Options
 from common.inference.predict import predict
 from common.inference.volume import ArrayChannel, Volume
-from common.model.folder import Network
 from common.nnunet.normalise import mean_and_std
 from common.nnunet.plans import ChannelSpec, Plans, Resampling, Statistics
 from common.nnunet.preprocess import preprocess

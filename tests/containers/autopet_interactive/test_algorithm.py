@@ -10,7 +10,7 @@ from common.geometry import Geometry
 from common.inference.options import Options
 from common.inference.predict import predict
 from common.inference.volume import ArrayChannel, Volume
-from common.model.folder import read_model
+from common.model.reading import read_model
 from common.nnunet.images import take_images
 from common.nnunet.preprocess import preprocess
 from containers.autopet_interactive.algorithm import segment

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from common.case import Click
 from common.errors import ModelError
 from common.inference.volume import Volume
-from common.model.folder import Model
+from common.model.model import Model
 from common.nnunet.plans import ChannelSpec, Plans, Resampling
 from common.nnunet.space import NetworkSpace
 from containers.autopet_interactive.prompts import ClickSettings, ball, click_channels

@@ -10,7 +10,8 @@ from common.demo.phantom.phantom import Phantom, make_phantom
 from common.errors import InputError
 from common.inference.engines.ladder import make_engine
 from common.inference.options import Options
-from common.model.folder import Model, read_model
+from common.model.model import Model
+from common.model.reading import read_model
 from containers.gepnet.algorithm import segment
 
 SHAPE = (32, 32, 32)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
-from common.model.folder import Model, write_model
+from common.model.model import Model
+from common.model.writing import write_model
 from containers.l2snet.export import export, export_localisation, export_segmentation, read_plans
 from tests.support import golden_data
 

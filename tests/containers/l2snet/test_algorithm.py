@@ -16,7 +16,8 @@ from common.errors import MachineError
 from common.geometry import Geometry
 from common.inference.engines.ladder import make_engine
 from common.inference.options import Options
-from common.model.folder import Model, read_model
+from common.model.model import Model
+from common.model.reading import read_model
 from containers.l2snet.algorithm import segment
 from containers.l2snet.fusion import fuse
 from containers.l2snet.localisation import localise

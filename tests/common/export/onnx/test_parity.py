@@ -41,14 +41,14 @@ def biased(network: torch.nn.Conv3d, by: float) -> torch.nn.Conv3d:
 def test_the_exported_network_agrees_with_the_trained_one(network: torch.nn.Conv3d, exported: Path) -> None:
     parity = measure_parity(network, exported, TILE)
     assert 0 <= parity.max_difference < 1e-5
-    assert 0.1 < parity.spread < 10
+    assert 0.1 < parity.standard_deviation < 10
     assert parity.relative_rms_difference is not None
     assert 0 <= parity.relative_rms_difference < TOLERANCE / 10
     assert parity.changed_voxels == 0
 
 
 def test_the_measured_differences_are_those_that_there_are(network: torch.nn.Conv3d, exported: Path) -> None:
-    spread = measure_parity(network, exported, TILE).spread
+    spread = measure_parity(network, exported, TILE).standard_deviation
     by = 0.5 * TOLERANCE * spread
     parity = measure_parity(biased(network, by), exported, TILE)
     assert parity.max_difference == pytest.approx(by, rel=0.05)
@@ -60,7 +60,7 @@ def test_the_measurement_repeats(network: torch.nn.Conv3d, exported: Path) -> No
 
 
 def test_a_difference_above_the_tolerance_is_refused(network: torch.nn.Conv3d, exported: Path) -> None:
-    spread = measure_parity(network, exported, TILE).spread
+    spread = measure_parity(network, exported, TILE).standard_deviation
     measure_parity(biased(network, 0.9 * TOLERANCE * spread), exported, TILE)
     with pytest.raises(ModelError, match=r"network.onnx: the logits differ from torch's by"):
         measure_parity(biased(network, 1.2 * TOLERANCE * spread), exported, TILE)

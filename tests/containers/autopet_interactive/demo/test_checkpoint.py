@@ -12,7 +12,8 @@ from common.evaluation.metrics import Metrics, compare
 from common.export.checkpoints.folds import find_folds
 from common.export.checkpoints.v2.checkpoint import CHECKPOINT_FILE, read_checkpoint
 from common.inference.options import Options
-from common.model.folder import Model, read_model
+from common.model.model import Model
+from common.model.reading import read_model
 from containers.autopet_interactive.algorithm import segment
 from containers.autopet_interactive.demo.plans import make_dataset, make_plans
 from containers.autopet_interactive.demo.train import FIRST_SEED, MIRROR_AXES, SUBJECTS, TRAINER

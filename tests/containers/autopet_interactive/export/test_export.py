@@ -9,7 +9,7 @@ import torch
 
 from common.cli.main import main
 from common.errors import ModelError
-from common.model.folder import read_model
+from common.model.reading import read_model
 from containers.autopet_interactive.export import export
 from tests.support.golden_cases import (
     autopet_checkpoint,

@@ -6,7 +6,8 @@ from common import algorithms
 from common.demo.phantom.phantom import DEFAULT_SPACING
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE, read_weights
 from common.export.checkpoints.v1.plans import PLANS_FILE, read_plans_v1
-from common.model.folder import Model, read_model
+from common.model.model import Model
+from common.model.reading import read_model
 from containers.gepnet.algorithm import segment
 from containers.gepnet.demo.train import PATCH, PHASES, is_frozen
 from containers.gepnet.export import export

@@ -6,7 +6,8 @@ from common import algorithms
 from common.demo.phantom.phantom import DEFAULT_SPACING
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
 from common.export.checkpoints.v1.plans import PLANS_FILE, read_network_plan, read_plans_v1
-from common.model.folder import Model, read_model
+from common.model.model import Model
+from common.model.reading import read_model
 from containers.l2snet.algorithm import segment
 from containers.l2snet.demo.train import (
     BASE_FEATURES,

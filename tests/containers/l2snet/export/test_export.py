@@ -10,7 +10,7 @@ from common.errors import ModelError
 from common.export.checkpoints.safe_pickle import load
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
 from common.export.checkpoints.v1.plans import find_plans
-from common.model.folder import read_model
+from common.model.reading import read_model
 from containers.l2snet.export import export, read_plans
 
 

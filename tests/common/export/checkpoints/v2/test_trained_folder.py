@@ -12,7 +12,7 @@ from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 from common.errors import ModelError
 from common.export.checkpoints.v2.trained_folder import export_trained_folder, load_fold, read_trained_folder
 from common.inference.engines.ladder import make_engine
-from common.model.folder import read_model
+from common.model.reading import read_model
 from tests.support.golden_cases import (
     autopet_checkpoint,
     autopet_dataset,

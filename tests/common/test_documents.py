@@ -1,19 +1,21 @@
-from dataclasses import dataclass, field
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from common.typed_json import decode
+from common.documents import STRICT, decode
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Inner:
     kind: Literal["ct", "pet"]
     unit: Literal["HU", "SUV"] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Outer:
     name: str
     count: int
@@ -23,19 +25,22 @@ class Outer:
     pair: tuple[int, int]
     inner: tuple[Inner, ...]
     maybe: float | None = None
-    rest: dict[str, Any] = field(default_factory=dict)
+    rest: dict[str, Any] = Field(default_factory=dict)
 
 
-def document(**changes: object) -> dict[str, object]:
-    return {
-        "name": "a",
-        "count": 1,
-        "share": 2,
-        "flag": True,
-        "file": "b/c",
-        "pair": [1, 2],
-        "inner": [{"kind": "ct"}, {"kind": "pet"}],
-    } | changes
+def document(**changes: object) -> str:
+    return json.dumps(ENTRIES | changes)
+
+
+ENTRIES: dict[str, object] = {
+    "name": "a",
+    "count": 1,
+    "share": 2,
+    "flag": True,
+    "file": "b/c",
+    "pair": [1, 2],
+    "inner": [{"kind": "ct"}, {"kind": "pet"}],
+}
 
 
 def test_a_document_becomes_its_dataclass() -> None:
@@ -45,10 +50,10 @@ def test_a_document_becomes_its_dataclass() -> None:
 
 
 def test_an_optional_literal_is_one_of_its_choices_or_null() -> None:
-    assert decode(Inner, {"kind": "ct", "unit": "HU"}, "it") == Inner("ct", "HU")
-    assert decode(Inner, {"kind": "ct", "unit": None}, "it") == Inner("ct")
+    assert decode(Inner, '{"kind": "ct", "unit": "HU"}', "it") == Inner("ct", "HU")
+    assert decode(Inner, '{"kind": "ct", "unit": null}', "it") == Inner("ct")
     with pytest.raises(ValueError, match=r"it\.unit: found 'mm', expected one of 'HU', 'SUV'"):
-        decode(Inner, {"kind": "ct", "unit": "mm"}, "it")
+        decode(Inner, '{"kind": "ct", "unit": "mm"}', "it")
 
 
 def test_entries_with_a_default_may_be_left_out_or_null() -> None:
@@ -64,9 +69,9 @@ def test_entries_with_a_default_may_be_left_out_or_null() -> None:
         ({"share": "x"}, "it.share: found 'x', expected a finite number"),
         ({"share": True}, "it.share: found True, expected a finite number"),
         ({"share": float("nan")}, "it.share: found nan, expected a finite number"),
-        ({"share": 10**400}, r"it.share: found 10+…, expected a finite number"),
+        ({"share": 10**400}, "it.share: found inf, expected a finite number"),
         ({"flag": 1}, "it.flag: found 1, expected true or false"),
-        ({"file": None}, "it.file: found None, expected a path"),
+        ({"file": None}, "it.file: found None, expected a text"),
         ({"pair": [1]}, r"it.pair: found \[1\], expected 2 entries"),
         ({"pair": {}}, "it.pair: found {}, expected a list"),
         ({"pair": [1, "x"]}, r"it.pair\[1\]: found 'x', expected a whole number"),
@@ -83,7 +88,6 @@ def test_an_entry_that_does_not_fit_is_named(changes: dict[str, object], message
 
 
 def test_a_missing_entry_is_named() -> None:
-    incomplete = document()
-    del incomplete["pair"]
+    incomplete = json.dumps({name: value for name, value in ENTRIES.items() if name != "pair"})
     with pytest.raises(ValueError, match=r"^it.pair is missing$"):
         decode(Outer, incomplete, "it")

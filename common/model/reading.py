@@ -1,0 +1,132 @@
+"""A model folder, read and refused when a hash does not fit.
+
+The folder is what the platform mounts at `/opt/ml/model`. It holds JSON and ONNX, never a pickle.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from common.documents import decode
+from common.errors import ModelError
+from common.inference.network import Fold
+from common.model.hashes import sha256_of
+from common.model.model import EXPORT_AGAIN, MODEL_FILE, Model
+
+READABLE_VERSIONS = (1, 2, 3)
+PICKLE_SUFFIXES = frozenset({".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+CHECKPOINT_FILES = ("plans.json", "plans.pkl", "fold_*/*", "*.pth", "*.model")
+"""What a training leaves, at the top of its folder."""
+
+
+def read_model(folder: Path, algorithm: str) -> Model:
+    """The model of `algorithm` in `folder`, with absolute paths and every hash checked.
+
+    Raises `ModelError` for a folder that is missing, damaged, altered, of another algorithm or format,
+    or that holds a pickle.
+    """
+    document = read_model_file(folder, algorithm)
+    version = document.pop("format_version", None)
+    if version not in READABLE_VERSIONS:
+        raise _wrong(folder, f"found format version {version!r}, expected {READABLE_VERSIONS[-1]} or earlier")
+    if document.get("algorithm") != algorithm:
+        raise _wrong(folder, f"found algorithm {document.get('algorithm')!r}, expected {algorithm!r}")
+    try:
+        model = decode(Model, json.dumps(document), "model")
+    except ValueError as error:
+        raise _wrong(folder, str(error)) from error
+    for network in model.networks:
+        if not network.folds:
+            raise _wrong(folder, f"network {network.name} has no folds, expected at least one")
+    _refuse_pickles(folder)
+    networks = tuple(
+        replace(network, folds=tuple(_checked(folder, fold) for fold in network.folds))
+        for network in model.networks
+    )
+    return replace(model, networks=networks)
+
+
+def algorithm_of(folder: Path) -> str:
+    """The algorithm that a model folder is for; `ModelError` as `read_model`."""
+    return str(read_model_file(folder).get("algorithm"))
+
+
+def read_model_file(folder: Path, algorithm: str = "ALGORITHM") -> dict[str, Any]:
+    """The content of a folder's `model.json`; `ModelError` as `read_model` for a folder without one."""
+    _require_content(folder, algorithm)
+    path = folder / MODEL_FILE
+    try:
+        document = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise _without_model_file(folder, algorithm) from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise _wrong(folder, f"is not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise _wrong(folder, f"found a {type(document).__name__}, expected a JSON object")
+    return document
+
+
+def _require_content(folder: Path, algorithm: str) -> None:
+    """Raise `ModelError` where there is nothing at all, as on the platform without a model."""
+    try:
+        found = "an empty folder" if not any(folder.iterdir()) else None
+    except FileNotFoundError:
+        found = "no such folder"
+    except OSError as error:
+        raise ModelError(
+            f"{folder}: cannot be read ({error.strerror}); name a folder with --model"
+        ) from error
+    if found:
+        raise ModelError(
+            f"{folder}: {found}, expected a model; on the platform upload {_tarball(algorithm)} on your "
+            "algorithm's page, Models, elsewhere name the model's folder with --model"
+        )
+
+
+def _without_model_file(folder: Path, algorithm: str) -> ModelError:
+    """The error for a folder that holds a model one folder deeper, a checkpoint, or something else."""
+    if deeper := sorted(folder.glob(f"*/{MODEL_FILE}")):
+        return ModelError(
+            f"{deeper[0]}: found one folder too deep, expected {folder / MODEL_FILE}; upload "
+            f"{_tarball(algorithm)} as ./export.sh writes it, whose files lie at the top"
+        )
+    patterns = [f"{top}{name}" for top in ("", "*/") for name in CHECKPOINT_FILES]
+    if found := next((path for pattern in patterns for path in sorted(folder.glob(pattern))), None):
+        return ModelError(
+            f"{found}: found a training checkpoint, expected a model exported from it; run ./build.sh "
+            f"{algorithm} --checkpoint DIR and ./export.sh {algorithm}, and upload {_tarball(algorithm)} "
+            "(without Docker: petct export)"
+        )
+    return _wrong(folder, "is missing")
+
+
+def _tarball(algorithm: str) -> str:
+    return f"dist/{algorithm}_model.tar.gz"
+
+
+def _refuse_pickles(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICKLE_SUFFIXES:
+            raise ModelError(f"{path}: found a pickle, expected JSON and ONNX files only; {EXPORT_AGAIN}")
+
+
+def _checked(folder: Path, fold: Fold) -> Fold:
+    path = folder / fold.path
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise _wrong(folder, f"names {fold.path}, expected a file inside the folder")
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file, expected the network of fold {fold.name}; {EXPORT_AGAIN}")
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    if found != fold.sha256:
+        raise ModelError(f"{path}: altered, found sha256 {found}, expected {fold.sha256}; {EXPORT_AGAIN}")
+    return replace(fold, path=path)
+
+
+def _wrong(folder: Path, reason: str) -> ModelError:
+    return ModelError(f"{folder / MODEL_FILE}: {reason}; {EXPORT_AGAIN}")
