@@ -1,12 +1,27 @@
 """Whether a case fits into memory, asked before its work starts."""
 
+from math import prod
+
 from common.geometry import Geometry
 from common.inference.network import Network
+from common.inference.tiles import TileGrid
 from common.memory import require_memory
-from common.nnunet.memory import recipe_memory
+from common.nnunet.memory import network_shape, recipe_memory
+from common.nnunet.slices import streams
 
 
 def require_memory_for(geometry: Geometry, network: Network) -> None:
     """Raise `MachineError` when the case's images, which are there, leave too little for the rest."""
-    needed = recipe_memory(geometry, network.nnunet_plans) + network.tile_memory
+    plans = network.nnunet_plans
+    needed = recipe_memory(geometry, plans, _fewest_sums(geometry, network)) + network.tile_memory
     require_memory(needed, "prediction of this case")
+
+
+def _fewest_sums(geometry: Geometry, network: Network) -> int | None:
+    """Numbers summed up at a time: one volume, or for more than two classes a row of tiles of each."""
+    if network.classes == 2:
+        return None
+    plans = network.nnunet_plans
+    depth, *plane = TileGrid(network_shape(geometry, plans), plans.patch).padded_shape
+    slices = plans.patch[0] if streams(plans.resample_prediction) else depth
+    return network.classes * slices * prod(plane)

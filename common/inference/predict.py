@@ -1,16 +1,18 @@
 """One network over one volume: folds × tiles × mirrorings on one engine.
 
-Of two classes only their difference is carried: half the memory, and the same mask. Sums are
-float32; they take one volume, however many folds, tiles and mirrorings there are.
+A network of two classes carries only the difference of its logits: half the memory, and the same mask. One of
+more classes carries every logit. Sums are float32. They take as many volumes, however many folds, tiles and
+mirrorings there are; in bands of tiles, less than that.
 Source: nnunetv2/inference/predict_from_raw_data.py.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -24,7 +26,7 @@ from common.inference.network import Fold, Network
 from common.inference.options import Options
 from common.inference.progress import Progress
 from common.inference.schedule import Mirroring, Passes, within_time
-from common.inference.tiles import TileGrid
+from common.inference.tiles import Band, TileGrid
 from common.inference.volume import Volume
 from common.nnunet.resample import Shape
 
@@ -34,6 +36,9 @@ Foreground = Literal["logit", "probability"]
 """What is averaged: the foreground's logit less the background's, or the foreground's softmax."""
 
 Tile = NDArray[np.float32]
+"""Channels of one tile, (C, z, y, x)."""
+Carry = Callable[[Tile], Tile]
+"""What is summed of a tile's logits (K, z, y, x): one channel or more; may overwrite them."""
 
 TIME_RESERVE = 0.1
 """Fraction of the time left that is kept for what follows the last tile."""
@@ -45,31 +50,27 @@ def predict(
     """The foreground's mean logit difference or probability, (z, y, x) in network space.
 
     Raises `MachineError` when the time does not suffice, before the work starts, and `ModelError` for a
-    network outside nnU-Net's recipe or a file that does not fit it.
+    network of more than two classes, one outside nnU-Net's recipe, or a file that does not fit it.
     """
-    grid = TileGrid(volume.shape, network.nnunet_plans.patch, options.step)
-    folds = chosen_folds(network, options)
-    axes = network.mirror_axes if options.mirroring else ()
-    passes = Passes.of(len(folds), axes)
-    total = np.zeros(grid.padded_shape, np.float32)
-    ladder = Ladder(options.engine, options.precision)
-    work = _Work(volume, grid, grid.weights(), FOREGROUND[foreground], total)
-    began, done = time.monotonic(), 0
-    for number, fold in enumerate(folds):
-        if number == passes.folds or _is_too_late(options.deadline, began, number):
-            break
-        start = time.monotonic()
-        engine = ladder.load(fold.path)
-        first: dict[Shape, Tile] = {}
-        loaded = time.monotonic()
-        if number == 0 and options.deadline is not None:
-            first, per_tile = work.time_tiles(engine)
-            left = (options.deadline - time.monotonic()) * (1 - TIME_RESERVE)
-            passes = within_time(len(folds), axes, per_tile * len(grid), left, loaded - start)
-        work.add_fold(engine, fold.name, passes.mirrorings, first, loaded)
-        del engine  # before the next is loaded: two may be more than the memory holds
-        done += len(passes.mirrorings)
-    return grid.normalise(total, done)
+    if network.classes != 2:
+        raise ModelError(
+            f"network {network.name} has {network.classes} classes, expected 2 (background and foreground); "
+            "export the checkpoint for an algorithm that takes several"
+        )
+    (slab,) = _slabs(volume, network, options, FOREGROUND[foreground], channels=1, rows=None)
+    return slab[0]
+
+
+def predict_classes(
+    volume: Volume, network: Network, options: Options, rows: int | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Every class's mean logit, (K, slices, y, x) in network space, slab by slab along the first axis.
+
+    A slab holds until the next is asked for. With `rows`, so many rows of tiles are worked on at a time:
+    their sums alone are held, and the engines of several folds are loaded once for each band of rows.
+    Raises as `predict`, for any number of classes.
+    """
+    return _slabs(volume, network, options, _all_logits, channels=network.classes, rows=rows)
 
 
 def chosen_folds(network: Network, options: Options) -> tuple[Fold, ...]:
@@ -81,6 +82,63 @@ def chosen_folds(network: Network, options: Options) -> tuple[Fold, ...]:
             f"--folds {','.join(options.folds or ())}; choose among those"
         )
     return tuple(chosen)
+
+
+def _difference(logits: Tile) -> Tile:
+    return np.subtract(logits[1:], logits[:1], out=logits[:1])
+
+
+def _softmax(logits: Tile) -> Tile:
+    return np.asarray(expit(_difference(logits)))
+
+
+def _all_logits(logits: Tile) -> Tile:
+    return logits
+
+
+FOREGROUND: dict[Foreground, Carry] = {"logit": _difference, "probability": _softmax}
+
+
+def _slabs(
+    volume: Volume, network: Network, options: Options, carry: Carry, channels: int, rows: int | None
+) -> Iterator[NDArray[np.float32]]:
+    grid = TileGrid(volume.shape, network.nnunet_plans.patch, options.step)
+    bands = grid.bands(rows)
+    folds = list(chosen_folds(network, options))
+    axes = network.mirror_axes if options.mirroring else ()
+    passes = Passes.of(len(folds), axes)
+    depth = max(band.stop - band.first for band in bands)
+    sums = np.zeros((channels, depth, *grid.padded_shape[1:]), np.float32)
+    work = _Work(volume, grid, network, carry, sums)
+    engines = _Engines(Ladder(options.engine, options.precision))
+    known: dict[Shape, Tile] = {}
+    for band in bands:
+        began, done = time.monotonic(), 0
+        for number, fold in enumerate(folds):
+            if number == passes.folds or (len(bands) == 1 and _is_too_late(options.deadline, began, number)):
+                break
+            start = time.monotonic()
+            engine = engines.load(fold.path)
+            loaded = time.monotonic()
+            if number == 0 and band is bands[0] and options.deadline is not None:
+                known, per_tile = work.time_tiles(engine)
+                left = (options.deadline - time.monotonic()) * (1 - TIME_RESERVE)
+                per_engine = (loaded - start) * len(bands)
+                passes = within_time(len(folds), axes, per_tile * len(grid), left, per_engine)
+            steps = len(grid.tiles(band)) * len(passes.mirrorings)
+            with Progress(steps, _unit(fold, band, bands), loaded) as progress:
+                work.add(engine, band, passes.mirrorings, known if number == 0 else {}, progress)
+            del engine  # before the next is loaded: two may be more than the memory holds
+            done += len(passes.mirrorings)
+        yield work.finish(band, done)
+        if band is not bands[-1]:
+            work.move_on(band)
+
+
+def _unit(fold: Fold, band: Band, bands: Sequence[Band]) -> str:
+    """What progress counts."""
+    part = f", band {bands.index(band) + 1} of {len(bands)}" if len(bands) > 1 else ""
+    return f"tiles of fold {fold.name}{part}"
 
 
 def _is_too_late(deadline: float | None, began: float, folds: int) -> bool:
@@ -100,15 +158,19 @@ def _is_too_late(deadline: float | None, began: float, folds: int) -> bool:
     return needed > left
 
 
-def _difference(logits: Tile) -> Tile:
-    return np.subtract(logits[1], logits[0], out=logits[0])
+class _Engines:
+    """One engine at a time; the one that was loaded last stays until another is needed."""
 
+    def __init__(self, ladder: Ladder) -> None:
+        self._ladder = ladder
+        self._path: Path | None = None
+        self._engine: Engine | None = None
 
-def _softmax(logits: Tile) -> Tile:
-    return np.asarray(expit(_difference(logits)))
-
-
-FOREGROUND: dict[Foreground, Callable[[Tile], Tile]] = {"logit": _difference, "probability": _softmax}
+    def load(self, path: Path) -> Engine:
+        if self._engine is None or path != self._path:
+            self._engine = None
+            self._engine, self._path = self._ladder.load(path), path
+        return self._engine
 
 
 @dataclass(frozen=True)
@@ -117,40 +179,54 @@ class _Work:
 
     volume: Volume
     grid: TileGrid
-    weights: NDArray[np.float32]
-    """Of a tile's voxels."""
-    foreground: Callable[[Tile], Tile]
-    total: NDArray[np.float32]
-    """The weighted sum over tiles, on the padded volume."""
+    network: Network
+    carry: Carry
+    sums: NDArray[np.float32]
+    """Weighted sums over tiles, (C, slices, y, x), of the padded volume from a band's first slice on."""
 
-    def add_fold(
+    def add(
         self,
         engine: Engine,
-        name: str,
+        band: Band,
         mirrorings: tuple[Mirroring, ...],
-        first: dict[Shape, Tile],
-        start: float,
+        known: dict[Shape, Tile],
+        progress: Progress,
     ) -> None:
-        """Add all tiles of one fold; since `start`, some have been found unflipped, in `first`."""
-        with Progress(len(self.grid) * len(mirrorings), f"tiles of fold {name}", start) as progress:
-            for place, tile in _read_ahead(self.volume, self.grid):
-                summed = self._mirrored(engine, tile, mirrorings, first.pop(place, None), progress)
-                # Slice by slice, so that the products stay in the processor's cache.
-                window = self.total[self.grid.window(place)]
-                for sum_, part, weight in zip(window, summed, self.weights, strict=True):
+        """Add the band's tiles of one fold; some, `known`, have been computed unflipped."""
+        weights = self.grid.weights()
+        for place, tile in self._read_ahead(self.grid.tiles(band)):
+            summed = self._mirrored(engine, tile, mirrorings, known.pop(place, None), progress)
+            # Slice by slice, so that the products stay in the processor's cache.
+            for channel, parts in zip(self._window(place, band), summed, strict=True):
+                for sum_, part, weight in zip(channel, parts, weights, strict=True):
                     sum_ += part * weight
 
+    def finish(self, band: Band, passes: int) -> NDArray[np.float32]:
+        """The means (C, slices, y, x) of the slices that no later band reaches, without padding."""
+        return self.grid.normalise(self.sums[:, : band.finished - band.first], passes, band.first)
+
+    def move_on(self, band: Band) -> None:
+        """Forget the slices that are finished; the next band begins with those that are not."""
+        begun = band.stop - band.finished
+        done = band.finished - band.first
+        self.sums[:, :begun] = self.sums[:, done : done + begun].copy()
+        self.sums[:, begun:] = 0
+
     def time_tiles(self, engine: Engine) -> tuple[dict[Shape, Tile], float]:
-        """The first two tiles' foregrounds, unflipped, and the seconds that the second took.
+        """The first two tiles' channels, unflipped, and the seconds that the second took.
 
         On the first, engines lay out their memory, or fail. A single tile is run twice.
         """
-        tiles = list(islice(_read_ahead(self.volume, self.grid), 2))
+        tiles = list(self._read_ahead(list(islice(self.grid, 2))))
         known = {}
         for place, tile in (tiles[0], tiles[-1]):
             start = time.monotonic()
             known[place] = self._flipped(engine, tile, ())
         return known, time.monotonic() - start
+
+    def _window(self, place: Shape, band: Band) -> NDArray[np.float32]:
+        a, b, c = self.grid.window(place, band.first)
+        return self.sums[:, a, b, c]
 
     def _mirrored(
         self,
@@ -160,7 +236,7 @@ class _Work:
         unflipped: Tile | None,
         progress: Progress,
     ) -> Tile:
-        """The sum over mirrorings of one tile's foreground (z, y, x), each flipped back."""
+        """The sum over mirrorings of what one tile carries, (C, z, y, x), each flipped back."""
         total = self._flipped(engine, tile, ()) if unflipped is None else unflipped
         progress.step()
         for axes in mirrorings[1:]:
@@ -169,21 +245,26 @@ class _Work:
         return total
 
     def _flipped(self, engine: Engine, tile: Tile, axes: Mirroring) -> Tile:
-        flipped = np.ascontiguousarray(np.flip(tile, tuple(axis + 1 for axis in axes)))
-        return np.flip(self.foreground(engine.run(flipped[None])[0]), axes)
+        spatial = tuple(axis + 1 for axis in axes)
+        logits = engine.run(np.ascontiguousarray(np.flip(tile, spatial))[None])[0]
+        if len(logits) != self.network.classes:
+            raise ModelError(
+                f"network {self.network.name} gives {len(logits)} classes, expected {self.network.classes} "
+                "as in model.json; export the checkpoint again"
+            )
+        return np.flip(self.carry(logits), spatial)
 
+    def _read_ahead(self, starts: Sequence[Shape]) -> Iterator[tuple[Shape, Tile]]:
+        """Every tile with its place; the next is read while the caller works on the present one."""
 
-def _read_ahead(volume: Volume, grid: TileGrid) -> Iterator[tuple[Shape, Tile]]:
-    """Every tile with its place; the next is read while the caller works on the present one."""
+        def read(start: Shape) -> tuple[Shape, Tile]:
+            a, b, c = (s - before for s, before in zip(start, self.grid.pad_before, strict=True))
+            return start, self.volume.tile((a, b, c), self.grid.patch)
 
-    def read(start: Shape) -> tuple[Shape, Tile]:
-        a, b, c = (s - before for s, before in zip(start, grid.pad_before, strict=True))
-        return start, volume.tile((a, b, c), grid.patch)
-
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        starts = iter(grid)
-        upcoming = reader.submit(read, next(starts))
-        for start in starts:
-            present, upcoming = upcoming, reader.submit(read, start)
-            yield present.result()
-        yield upcoming.result()
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            first, *others = starts
+            upcoming = reader.submit(read, first)
+            for start in others:
+                present, upcoming = upcoming, reader.submit(read, start)
+                yield present.result()
+            yield upcoming.result()

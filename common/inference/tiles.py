@@ -8,22 +8,35 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from common.inference.options import STEP
 from common.nnunet.resample import Shape
 
-STEP = 0.5
-"""nnU-Net's distance between neighbouring tiles, as a fraction of the tile."""
 GAUSSIAN_WIDTH = 1 / 8
 """Standard deviation of a tile's weights, as a fraction of the tile."""
 
 
+class Band(NamedTuple):
+    """Neighbouring rows of tiles along the first axis; slices are counted in the padded volume."""
+
+    starts: list[int]
+    """First slices of its tiles."""
+    first: int
+    """Its first slice that no earlier band has finished."""
+    stop: int
+    """The slice after the last that its tiles reach."""
+    finished: int
+    """The slice after the last that no later band reaches."""
+
+
 @dataclass(frozen=True)
 class TileGrid:
-    """A regular grid of tiles over a volume, which is thought padded where it is smaller than one."""
+    """A regular grid of tiles over a volume; a volume smaller than one tile is padded with zeros."""
 
     shape: Shape
     """The volume's voxels."""
@@ -57,32 +70,55 @@ class TileGrid:
         a, b, c = self.starts
         yield from product(a, b, c)
 
-    def window(self, start: Shape) -> tuple[slice, slice, slice]:
-        """The tile that starts there, in the padded volume."""
+    def bands(self, rows: int | None = None) -> list[Band]:
+        """All tiles in groups of so many rows, or in one group; the groups' slices follow on each other."""
+        starts, depth = self.starts[0], self.patch[0]
+        rows = rows or len(starts)
+        bands: list[Band] = []
+        for row in range(0, len(starts), rows):
+            own, later = starts[row : row + rows], starts[row + rows :]
+            first = bands[-1].finished if bands else 0
+            stop = own[-1] + depth
+            bands.append(Band(own, first, stop, later[0] if later else stop))
+        return bands
+
+    def tiles(self, band: Band) -> list[Shape]:
+        """First voxel of every tile of a band, in the padded volume."""
+        _, b, c = self.starts
+        return list(product(band.starts, b, c))
+
+    def window(self, start: Shape, first: int = 0) -> tuple[slice, slice, slice]:
+        """The tile that starts there, in the part of the padded volume that begins with the slice `first`."""
         a, b, c = (slice(s, s + size) for s, size in zip(start, self.patch, strict=True))
-        return a, b, c
+        return slice(a.start - first, a.stop - first), b, c
 
     def weights(self) -> NDArray[np.float32]:
         """How much each voxel of a tile counts."""
         return _outer([gaussian(size) for size in self.patch])
 
-    def normalise(self, total: NDArray[np.float32], passes: int) -> NDArray[np.float32]:
-        """The mean over tiles and passes, on the volume without padding; `total` is overwritten.
+    def normalise(self, total: NDArray[np.float32], passes: int, first: int = 0) -> NDArray[np.float32]:
+        """The mean over tiles and passes, without padding; `total` is overwritten.
 
-        The tiles form a regular grid, so a voxel's summed weight is a product of three sums, one
-        per axis, and no volume of weights is needed.
+        `total` (…, z, y, x) are sums of the padded volume from the slice `first` on. The tiles form a regular
+        grid, so a voxel's summed weight is a product of three sums, one per axis, and no volume of weights
+        is needed.
         """
         a, b, c = (
             _summed_weights(size, tile, starts)
             for size, tile, starts in zip(self.padded_shape, self.patch, self.starts, strict=True)
         )
         plane = (b[:, None] * c).astype(np.float32)
-        for slab, weight in zip(total, a * passes, strict=True):
-            slab /= plane * np.float32(weight)
-        inside = tuple(
-            slice(before, before + size) for before, size in zip(self.pad_before, self.shape, strict=True)
+        stop = first + total.shape[-3]
+        for volume in total.reshape(-1, *total.shape[-3:]):
+            for slice_, weight in zip(volume, a[first:stop] * passes, strict=True):
+                slice_ /= plane * np.float32(weight)
+        (depth, *_), (before, *_) = self.shape, self.pad_before
+        inside = slice(max(0, before - first), max(0, before + depth - first))
+        y, x = (
+            slice(before, before + size)
+            for before, size in zip(self.pad_before[1:], self.shape[1:], strict=True)
         )
-        return total[inside]
+        return total[..., inside, y, x]
 
 
 def tile_starts(size: int, tile: int, step: float = STEP) -> list[int]:

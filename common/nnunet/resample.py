@@ -61,23 +61,26 @@ def resample(
     axis = separate_axis(spacing, new_spacing, how.force_separate_z)
     if axis is None:
         result = reduce(
-            lambda v, a: _along(v, a, shape[a], how.order), _cheapest_first(volume.shape, shape), volume
+            lambda v, a: resample_axis(v, a, shape[a], how.order),
+            _cheapest_first(volume.shape, shape),
+            volume,
         )
         return np.clip(result, volume.min(), volume.max(), out=result)
     in_plane = [a for a in range(3) if a != axis]
-    result = reduce(lambda v, a: _along(v, a, shape[a], how.order), in_plane, volume)
+    result = reduce(lambda v, a: resample_axis(v, a, shape[a], how.order), in_plane, volume)
     if result is not volume:
         lowest = volume.min(axis=tuple(in_plane), keepdims=True)
         highest = volume.max(axis=tuple(in_plane), keepdims=True)
         np.clip(result, lowest, highest, out=result)
-    return _along(result, axis, shape[axis], how.order_z)
+    return resample_axis(result, axis, shape[axis], how.order_z)
 
 
 def _cheapest_first(shape: tuple[int, ...], new_shape: Shape) -> list[int]:
     return sorted(range(3), key=lambda axis: new_shape[axis] / shape[axis])
 
 
-def _along(volume: NDArray[np.float32], axis: int, size: int, order: int) -> NDArray[np.float32]:
+def resample_axis(volume: NDArray[np.float32], axis: int, size: int, order: int) -> NDArray[np.float32]:
+    """An array of any dimensions with one axis brought to `size` by a spline of that order."""
     if volume.shape[axis] == size:
         return volume
     if order == 0:

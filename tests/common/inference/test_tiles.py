@@ -56,3 +56,25 @@ def test_odd_padding_goes_behind_the_volume():
 def test_length_is_the_number_of_tiles():
     grid = TileGrid((20, 30, 17), (8, 12, 10))
     assert len(grid) == len(list(grid))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4, None])
+@pytest.mark.parametrize("shape", [(40, 30, 17), (5, 30, 9)])
+def test_bands_hold_every_tile_once_and_finish_every_slice_once(shape, rows):
+    grid = TileGrid(shape, (8, 12, 10))
+    bands = grid.bands(rows)
+    assert [start for band in bands for start in grid.tiles(band)] == list(grid)
+    assert [band.first for band in bands] == [0, *(band.finished for band in bands[:-1])]
+    assert bands[-1].finished == bands[-1].stop == grid.padded_shape[0]
+    assert all(start[0] >= band.first for band in bands for start in grid.tiles(band))
+
+
+@pytest.mark.parametrize("shape", [(40, 30, 17), (5, 30, 9)])
+def test_mean_is_the_same_slab_by_slab(shape):
+    grid = TileGrid(shape, (8, 12, 10))
+    total = np.random.default_rng(0).standard_normal((2, *grid.padded_shape)).astype(np.float32)
+    slabs = [
+        grid.normalise(total[:, first : first + 3].copy(), 4, first)
+        for first in range(0, grid.padded_shape[0], 3)
+    ]
+    np.testing.assert_array_equal(np.concatenate(slabs, axis=1), grid.normalise(total, 4))

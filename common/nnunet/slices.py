@@ -1,0 +1,81 @@
+"""Resampling slice by slice, for predictions too large to be held at both sizes."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.nnunet.plans import Resampling
+from common.nnunet.resample import Shape, Spacing, nearest, resample_axis, separate_axis, spline_matrix
+
+MAX_ORDER = 1
+"""Splines of higher orders reach from a slice to all others."""
+
+
+def streams(how: Resampling) -> bool:
+    """Whether slices can be resampled one after the other."""
+    return max(how.order, how.order_z) <= MAX_ORDER
+
+
+def axis_orders(spacing: Spacing, new_spacing: Spacing, how: Resampling) -> tuple[int, int, int]:
+    """The spline's order along each axis when going from one spacing to another."""
+    separate = separate_axis(spacing, new_spacing, how.force_separate_z)
+    a, b, c = (how.order_z if axis == separate else how.order for axis in range(3))
+    return a, b, c
+
+
+def resample_slices(
+    slabs: Iterable[NDArray[np.float32]], shape: Shape, new_shape: Shape, orders: tuple[int, int, int]
+) -> Iterator[NDArray[np.float32]]:
+    """Slices (C, y, x) of the resampled volume, one after the other along the first axis.
+
+    Gives what `resample` gives for each channel, and holds no more slices than one of the result is made of.
+
+    Parameters
+    ----------
+    slabs
+        The volume in pieces (C, slices, y, x), in their order; a piece may be overwritten once the next is
+        asked for.
+    shape
+        Voxels of the volume.
+    new_shape
+        Voxels of the result.
+    orders
+        The spline's order along each axis, at most `MAX_ORDER`.
+
+    """
+    weights = _weights(shape[0], new_shape[0], orders[0])
+    used: list[list[int]] = [np.flatnonzero(row).tolist() for row in weights]
+    held: dict[int, NDArray[np.float32]] = {}
+    number = 0
+    for index, slice_ in enumerate(_slices(slabs)):
+        held[index] = _in_plane(slice_, new_shape, orders)
+        while number < len(used) and used[number][-1] <= index:
+            yield np.add.reduce([held[i] * weights[number, i] for i in used[number]])
+            number += 1
+        needed = used[number][0] if number < len(used) else index + 1
+        for i in [i for i in held if i < needed]:
+            del held[i]
+
+
+def _slices(slabs: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    for slab in slabs:
+        yield from slab.swapaxes(0, 1)
+
+
+def _in_plane(
+    slice_: NDArray[np.float32], new_shape: Shape, orders: tuple[int, int, int]
+) -> NDArray[np.float32]:
+    """A slice (C, y, x) at its new size, in memory of its own."""
+    resized = resample_axis(slice_, 1, new_shape[1], orders[1])
+    resized = resample_axis(resized, 2, new_shape[2], orders[2])
+    return resized.copy() if resized is slice_ else resized
+
+
+def _weights(size: int, new_size: int, order: int) -> NDArray[np.float32]:
+    """The (new_size, size) matrix that resamples along the first axis."""
+    if size == new_size:
+        return np.eye(size, dtype=np.float32)
+    if order == 0:
+        return np.eye(size, dtype=np.float32)[nearest(size, new_size)]
+    return spline_matrix(size, new_size, order)

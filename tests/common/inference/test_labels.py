@@ -1,0 +1,170 @@
+"""Labels of networks of several classes, whole and in bands of tiles."""
+
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from common.errors import ModelError
+from common.inference import labels as module
+from common.inference import predict as prediction
+from common.inference.engines.contract import EngineInfo
+from common.inference.labels import predict_labels, rows_that_fit
+from common.inference.network import Fold, Network, Parity
+from common.inference.options import Options
+from common.inference.predict import predict
+from common.inference.tiles import TileGrid
+from common.inference.volume import ArrayChannel, Volume
+from common.nnunet.plans import ChannelSpec, Plans, Resampling
+from common.nnunet.space import NetworkSpace
+
+PATCH = (4, 6, 8)
+SHAPE = (13, 11, 10)
+CROPPED = (20, 9, 15)
+IMAGE = (22, 9, 16)
+CLASSES = 4
+
+
+class Loaded:
+    """A ladder that counts what it loads."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    def load(self, path: Path) -> "Fanning":
+        self.paths.append(path.stem)
+        return Fanning(int(path.stem))
+
+
+class Fanning:
+    """Gives each class the tile in a frequency of its own, other for every fold."""
+
+    info = EngineInfo("fanning", "none", "float32", "0")
+    tile_shape = (1, 1, *PATCH)
+
+    def __init__(self, fold: int) -> None:
+        self.fold = fold
+
+    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        frequencies = np.arange(1, CLASSES + 1, dtype=np.float32) + np.float32(0.1 * self.fold)
+        return np.sin(tiles * frequencies[:, None, None, None])
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> Loaded:
+    ladder = Loaded()
+    monkeypatch.setattr(prediction, "Ladder", lambda engine, precision: ladder)
+    return ladder
+
+
+def network(order: int = 1, classes: int = CLASSES) -> Network:
+    channels = (ChannelSpec("PET", "none"),)
+    plans = Plans(
+        2,
+        PATCH,
+        (2.0, 2.0, 2.0),
+        (0, 1, 2),
+        channels,
+        Resampling(3),
+        Resampling(order, force_separate_z=False),
+    )
+    folds = tuple(Fold(name, Path(f"{name}.onnx"), Parity(0, 1)) for name in ("0", "1"))
+    return Network("segmentation", ("PET",), PATCH, classes, (0, 2), folds, 0, plans)
+
+
+def space(network: Network) -> NetworkSpace:
+    crop = (slice(1, 21), slice(0, 9), slice(0, 15))
+    return NetworkSpace(network.nnunet_plans, IMAGE, (1.3, 2.4, 1.33), crop, SHAPE)
+
+
+VOLUME = Volume(SHAPE, [ArrayChannel(3 * np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32))])
+
+
+def expected(network: Network) -> NDArray[np.int64]:
+    """The mean over folds is that over voxels: these networks look at one voxel at a time."""
+    voxels = VOLUME.tile((0, 0, 0), SHAPE)[None]
+    means = np.mean([Fanning(int(fold.name)).run(voxels) for fold in network.folds], axis=0)[0]
+    there = space(network)
+    labels = np.argmax([there.to_crop(mean) for mean in means], axis=0)
+    return np.pad(labels, [(1, 1), (0, 0), (0, 1)])
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_label_is_that_of_the_highest_resampled_logit(loaded: Loaded, order: int) -> None:
+    several = network(order)
+    found = predict_labels(VOLUME, several, space(several), Options())
+    assert found.dtype == np.uint8
+    assert set(np.unique(found)) == set(range(CLASSES))
+    assert np.mean(found != expected(several)) < 0.001
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_bands_give_the_labels_of_the_whole(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    several = network()
+    whole = predict_labels(VOLUME, several, space(several), Options())
+    monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: rows)
+    np.testing.assert_array_equal(predict_labels(VOLUME, several, space(several), Options()), whole)
+
+
+def test_one_fold_is_loaded_once_for_all_bands(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: 1)
+    several = network()
+    predict_labels(VOLUME, several, space(several), Options(folds=("1",)))
+    assert loaded.paths == ["1"]
+
+
+def test_two_classes_give_the_mask_of_their_difference(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fanning, "run", lambda engine, tiles: np.concatenate([0 * tiles, tiles - 1], axis=1))
+    two = network(classes=2)
+    there = space(two)
+    mask = there.mask(predict(VOLUME, two, Options()), threshold=0)
+    np.testing.assert_array_equal(predict_labels(VOLUME, two, there, Options()), mask)
+
+
+def test_a_network_of_several_classes_is_not_run_as_one_of_two(loaded: Loaded) -> None:
+    with pytest.raises(ModelError, match="network segmentation has 4 classes, expected 2"):
+        predict(VOLUME, network(), Options())
+
+
+def test_a_file_of_other_classes_is_the_models_fault(loaded: Loaded) -> None:
+    other = replace(network(), classes=3)
+    with pytest.raises(ModelError, match=r"gives 4 classes, expected 3 as in model\.json"):
+        predict_labels(VOLUME, other, space(other), Options())
+
+
+def test_bands_take_less_memory_than_the_whole(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = (120, 32, 32)
+    volume = Volume(shape, [ArrayChannel(np.ones(shape, np.float32))])
+    several = network()
+    there = NetworkSpace(several.nnunet_plans, shape, (2.0, 2.0, 2.0), tuple(map(slice, shape)), shape)
+
+    def peak(rows: int) -> int:
+        monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: rows)
+        tracemalloc.start()
+        predict_labels(volume, several, there, Options(mirroring=False))
+        _, taken = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return taken
+
+    assert peak(2) < 0.3 * peak(100)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 1.0, 2.0])
+def test_rows_are_as_many_as_fit(share: float) -> None:
+    grid = TileGrid((100, 30, 40), (16, 16, 16))
+    memory = int(share * 4 * CLASSES * 100 * 30 * 40)
+    rows = rows_that_fit(grid, CLASSES, memory)
+    depth = max(band.stop - band.first for band in grid.bands(rows))
+    assert 4 * CLASSES * depth * 30 * 40 <= memory
+    assert rows == len(grid.starts[0]) or 4 * CLASSES * (depth + 8) * 30 * 40 > memory
+
+
+def test_rows_are_never_less_than_one() -> None:
+    assert rows_that_fit(TileGrid((100, 30, 40), (16, 16, 16)), CLASSES, 0) == 1
