@@ -143,7 +143,8 @@ def test_bands_take_less_memory_than_the_whole(loaded: Loaded, monkeypatch: pyte
     shape = (120, 32, 32)
     volume = Volume(shape, [ArrayChannel(np.ones(shape, np.float32))])
     several = network()
-    there = NetworkSpace(several.nnunet_plans, shape, (2.0, 2.0, 2.0), tuple(map(slice, shape)), shape)
+    crop = (slice(0, 120), slice(0, 32), slice(0, 32))
+    there = NetworkSpace(several.nnunet_plans, shape, (2.0, 2.0, 2.0), crop, shape)
 
     def peak(rows: int) -> int:
         monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: rows)
