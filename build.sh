@@ -11,6 +11,7 @@ Docker engine answers, it makes the virtual environment .venv instead, exports t
 PYTHON names another interpreter than python3 then; it must be 3.11 or later.
   --checkpoint DIR           export this training folder instead of the demo's; takes exactly one ALGORITHM
   --plans FILE               plans as JSON, for a training folder that comes without (gepnet)
+  --interface FILE           the sockets of your algorithm on the platform, as an interface.json (nnunet)
   --folds 0,1                export these folds (default: all)
 What a run does unless its own arguments say otherwise; the model folder keeps it until the next ./build.sh:
   --engine NAME              what computes (default: auto)
@@ -25,7 +26,7 @@ EOF
 read_arguments() {
   local names=()
   CHECKPOINT=
-  PLANS=
+  FILES=()
   FOLDS=
   SETTINGS=()
   while [[ $# -gt 0 ]]; do
@@ -37,7 +38,8 @@ read_arguments() {
     shift
   done
   [[ -z $CHECKPOINT || ${#names[@]} -eq 1 ]] || refuse "--checkpoint takes exactly one ALGORITHM, found ${#names[@]}."
-  [[ -z $PLANS || -n $CHECKPOINT ]] || refuse "--plans is of use with --checkpoint only: give the weights' folder, too."
+  [[ ${#FILES[@]} -eq 0 || -n $CHECKPOINT ]] ||
+    refuse "${FILES[0]} is of use with --checkpoint only: give the weights' folder, too."
   choose_algorithms "${names[@]}"
 }
 
@@ -48,9 +50,9 @@ read_option() {
       [[ -d $value ]] || refuse "--checkpoint: there is no folder '$value'; give the folder that training left."
       CHECKPOINT=$(cd "$value" && pwd)
       ;;
-    --plans)
-      [[ -f $value ]] || refuse "--plans: there is no file '$value'; give the plans as JSON."
-      PLANS=$(realpath "$value")
+    --plans | --interface)
+      [[ -f $value ]] || refuse "$1: there is no file '$value'; give a JSON file."
+      FILES+=("$1" "$(realpath "$value")")
       ;;
     --folds | --engine | --precision | --time-limit | --mirroring | --step)
       [[ -n $value ]] || refuse "$1 needs a value; see ./build.sh --help."
@@ -104,14 +106,17 @@ build_algorithm() {
 
 # What the model of a checkpoint depends on: source_of ALGORITHM CHECKPOINT
 source_of() {
+  local i
   echo "$2"
   fingerprint "$2" "$ROOT/common" "$ROOT/containers/$1" "$ROOT"/docker/{runtime,tools}/requirements.txt
   [[ -z $FOLDS ]] || echo "folds $FOLDS"
-  [[ -z $PLANS ]] || echo "plans $(sha256sum <"$PLANS")"
+  for ((i = 1; i < ${#FILES[@]}; i += 2)); do
+    echo "${FILES[i - 1]} $(sha256sum <"${FILES[i]}")"
+  done
 }
 
 export_model() {
-  local name=$1 checkpoint=${CHECKPOINT:-$(demo_of "$1")} folder=$ROOT/build/$1 made_from
+  local name=$1 checkpoint=${CHECKPOINT:-$(demo_of "$1")} folder=$ROOT/build/$1 made_from i mounts=()
   [[ -d $checkpoint ]] || fail "$name has no demo checkpoint: give your own with --checkpoint DIR."
   made_from=$(source_of "$name" "$checkpoint")
   if [[ -f $folder/model/model.json && $(cat "$folder/made_from" 2>/dev/null) == "$made_from" ]]; then
@@ -123,9 +128,12 @@ export_model() {
   say "Exporting $checkpoint into build/$name/model"
   mkdir -p "$folder"
   rm -rf "$folder/model" "$folder/made_from"
-  petct_tools --read "$checkpoint" ${PLANS:+--read "$PLANS"} --write "$folder" \
+  for ((i = 1; i < ${#FILES[@]}; i += 2)); do
+    mounts+=(--read "${FILES[i]}")
+  done
+  petct_tools --read "$checkpoint" "${mounts[@]}" --write "$folder" \
     -- export "$name" --checkpoint "$checkpoint" --model "$folder/model" \
-    ${PLANS:+--plans "$PLANS"} ${FOLDS:+--folds "$FOLDS"} "${SETTINGS[@]}"
+    "${FILES[@]}" ${FOLDS:+--folds "$FOLDS"} "${SETTINGS[@]}"
   echo "$made_from" >"$folder/made_from"
 }
 

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import time
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 
@@ -14,15 +15,20 @@ from common.model.writing import write_run
 
 logger = logging.getLogger(__name__)
 
+FILES = {
+    "plans": ("plans as JSON, instead of the folder's", "reads its plans in the checkpoint's folder"),
+    "interface": ("interface.json of your own, instead of the algorithm's", "has sockets of its own"),
+}
+"""Files that some algorithms' exports take: what each is, and why the others do without."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The checkpoint, where the model goes, and settings to go with it."""
     add_algorithm(parser)
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder as training left it")
     parser.add_argument("--model", type=Path, required=True, help="model folder to write")
-    parser.add_argument(
-        "--plans", type=Path, metavar="FILE", help="plans as JSON, instead of the folder's (gepnet only)"
-    )
+    for name, (text, _) in FILES.items():
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=text)
     add_settings(parser, folds="folds to export (default: all found)")
 
 
@@ -30,13 +36,12 @@ def execute(arguments: argparse.Namespace) -> None:
     """Export the checkpoint, with the settings that were given."""
     given = given_settings(arguments)
     require_possible(given)
-    exporter = algorithms.exporter(arguments.algorithm)
-    plans = {} if arguments.plans is None else {"plans": arguments.plans}
-    if plans and "plans" not in signature(exporter.export).parameters:
-        raise InputError(
-            f"--plans: {arguments.algorithm} reads its plans in the checkpoint's folder; leave --plans out"
-        )
-    exporter.export(arguments.checkpoint, arguments.model, given.get("folds"), **plans)
+    export: Callable[..., None] = algorithms.exporter(arguments.algorithm).export
+    files = {name: path for name in FILES if (path := getattr(arguments, name)) is not None}
+    for name in files:
+        if name not in signature(export).parameters:
+            raise InputError(f"--{name}: {arguments.algorithm} {FILES[name][1]}; leave --{name} out")
+    export(arguments.checkpoint, arguments.model, given.get("folds"), **files)
     write_run(arguments.model, given)
     seconds = time.monotonic() - arguments.start
     logger.info("exported: %.1f s, peak memory %d MiB, %s", seconds, peak_memory() // MIB, arguments.model)

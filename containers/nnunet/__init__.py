@@ -1,0 +1,1 @@
+"""Any nnU-Net v2 network of one configuration."""

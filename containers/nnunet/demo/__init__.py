@@ -1,0 +1,1 @@
+"""The demo checkpoint of three classes, and its training."""

@@ -1,0 +1,78 @@
+"""From any trained folder of nnU-Net v2 to its model folder."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from common import algorithms
+from common.errors import InputError
+from common.export.checkpoints.v2.trained_folder import (
+    TrainedFolder,
+    export_trained_folder,
+    read_trained_folder,
+)
+from common.grandchallenge.interface import Interface
+from common.model.model import Model
+from common.model.writing import new_model_folder, write_model
+
+ALGORITHM = "nnunet"
+
+
+def export(
+    checkpoint: Path, destination: Path, folds: Sequence[str] | None = None, interface: Path | None = None
+) -> None:
+    """Write the model folder `destination` from the trained folder `checkpoint`: all folds, or those named.
+
+    `interface` is a file that describes the sockets, instead of this algorithm's own `interface.json`; it
+    goes into the model folder. Raises `ModelError` for a checkpoint that is damaged, hostile or not
+    supported, as `read_trained_folder` does, and `InputError` for an interface that does not fit the network.
+    """
+    path = interface or algorithms.interface_path(ALGORITHM)
+    sockets = Interface.load(path)
+    trained = with_unique_names(read_trained_folder(checkpoint, folds))
+    require_fit(sockets, trained, path)
+    with new_model_folder(destination) as folder:
+        network = export_trained_folder(trained, folder)
+        own = None if interface is None else sockets
+        write_model(folder, Model(ALGORITHM, (network,), trained.source_sha256(), interface=own))
+
+
+def with_unique_names(trained: TrainedFolder) -> TrainedFolder:
+    """The folder with numbers behind the names that `dataset.json` gives several channels: `MRI 0`, `MRI 1`.
+
+    A socket names the channel that its image is.
+    """
+    names = trained.image_channels
+    counts = Counter(name.lower() for name in names)
+    unique = [f"{name} {index}" if counts[name.lower()] > 1 else name for index, name in enumerate(names)]
+    return replace(trained, plans=trained.plans.with_names(unique))
+
+
+def require_fit(interface: Interface, trained: TrainedFolder, source: Path) -> None:
+    """Raise `InputError`, naming the file `source`, where sockets and network do not belong together.
+
+    Every channel needs one image that is not optional, every image must be a channel, and the mask's labels
+    are the network's classes but the background.
+    """
+    needed = {name.lower(): name for name in trained.image_channels}
+    images = {socket.image_name: socket for socket in interface.inputs if socket.kind == "image"}
+    for name, channel in needed.items():
+        if name not in images or images[name].optional:
+            raise InputError(
+                f"{source}: no image is always there for the network's channel {channel!r}, found "
+                f'{", ".join(images)}; give a socket of kind image the entry "channel": "{channel}"'
+            )
+    if surplus := [socket.slug for name, socket in images.items() if name not in needed]:
+        raise InputError(
+            f"{source}: the image {surplus[0]!r} is no channel of the network, which takes "
+            f'{", ".join(trained.image_channels)}; remove the socket or give its "channel"'
+        )
+    if others := [socket.slug for socket in interface.inputs if socket.kind != "image"]:
+        raise InputError(f"{source}: found the socket {others[0]!r}, expected images only; remove it")
+    labels = trained.classes - 1
+    if len(interface.mask.labels) != labels:
+        raise InputError(
+            f"{source}: the mask's socket has {len(interface.mask.labels)} labels, expected {labels} as the "
+            f'network tells apart ({", ".join(trained.labels)}); change its entry "labels"'
+        )
