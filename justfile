@@ -1,15 +1,17 @@
 # Daily commands; `just` alone lists them. Each is one line that can be typed without just.
 
+set positional-arguments
+
 _list:
     @just --list
 
 # Everything: .venv, linters, types, tests; takes pytest's arguments.
 all *arguments:
-    tests/run.sh {{arguments}}
+    tests/run.sh "$@"
 
 # Some tests, quickly: just test tests/common/test_sizes.py -k rounded
 test *arguments:
-    .venv/bin/pytest {{arguments}}
+    .venv/bin/pytest "$@"
 
 # Style, types, and who imports whom.
 lint:
@@ -25,7 +27,7 @@ algorithm name *options:
 
 # Pin packages anew: just lock --upgrade
 lock *options:
-    docker/lock.sh {{options}}
+    docker/lock.sh "$@"
 
 # What each benchmark measures.
 benchmarks:
