@@ -433,11 +433,8 @@ def test_phantom_into_a_file_is_exit_code_2(tmp_path, capsys):
     assert "the phantom cannot be written" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_masks_are_compared_by_one_label(tmp_path, capsys):
-    write_phantom(
-        make_phantom(1, (20, 30, 32), (6.0, 4.0, 4.0)), tmp_path / "input", tmp_path / "truth/a.mha"
-    )
-    folders = ["--truth", str(tmp_path / "truth"), "--prediction", str(tmp_path / "truth")]
+def test_masks_are_compared_by_one_label(phantom_input, capsys):
+    folders = ["--truth", str(phantom_input.parent), "--prediction", str(phantom_input.parent)]
     assert main(["evaluate", *folders, "--label", "1"]) == 0
     assert "1 cases: Dice 1.000 (mean)" in capsys.readouterr().out
     assert main(["evaluate", *folders, "--label", "2"]) == 0
