@@ -62,9 +62,7 @@ def write_checkpoint(
     return folder
 
 
-def interface_document(
-    channels: Sequence[str] = CHANNELS, labels: Sequence[str] = LABELS
-) -> dict[str, Any]:
+def interface_document(channels: Sequence[str] = CHANNELS, labels: Sequence[str] = LABELS) -> dict[str, Any]:
     """An `interface.json` whose sockets' slugs are not the channels' names."""
     inputs: list[dict[str, Any]] = [
         {

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.originals import nnunet_v2
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.originals import nnunet_v2
 from common.case import Case
 from common.geometry import Geometry
 from common.inference import labels as labels_module
@@ -56,7 +56,9 @@ def dice(one, other, label):
     ("shape", "spacing", "folds", "mirror_axes", "change", "rows"),
     [
         pytest.param((30, 40, 50), (3.0, 2.0, 2.0), ("0",), (0, 1, 2), None, None, id="same spacing"),
-        pytest.param((40, 44, 36), (2.2, 1.7, 2.6), ("0", "1"), (0, 2), None, None, id="resampled, two folds"),
+        pytest.param(
+            (40, 44, 36), (2.2, 1.7, 2.6), ("0", "1"), (0, 2), None, None, id="resampled, two folds"
+        ),
         pytest.param((40, 44, 36), (2.2, 1.7, 2.6), ("0", "1"), (0, 2), None, 1, id="in bands of one row"),
         pytest.param((12, 60, 50), (9.0, 1.5, 1.5), ("all",), (2,), None, None, id="coarse slices, fold_all"),
         pytest.param((26, 40, 44), (4.0, 2.0, 2.0), ("0",), (1,), transpose, None, id="transposed"),
@@ -68,7 +70,9 @@ def test_every_label_equals_nnunets(tmp_path, monkeypatch, shape, spacing, folds
     checkpoint = write_checkpoint(
         tmp_path / "checkpoint", folds=folds, mirror_axes=mirror_axes, change=change
     )
-    export(checkpoint, tmp_path / "model", interface=write_interface(tmp_path / "i.json", interface_document()))
+    export(
+        checkpoint, tmp_path / "model", interface=write_interface(tmp_path / "i.json", interface_document())
+    )
     model = read_model(tmp_path / "model", "nnunet")
     images = smooth_images(shape)
     with nnunet_v2.float32_sums():

@@ -67,9 +67,7 @@ def add_image(document: dict[str, Any]) -> None:
 
 
 def add_points(document: dict[str, Any]) -> None:
-    document["inputs"].append(
-        {"slug": "clicks", "kind": "multiple-points", "relative_path": "clicks.json"}
-    )
+    document["inputs"].append({"slug": "clicks", "kind": "multiple-points", "relative_path": "clicks.json"})
 
 
 def drop_label(document: dict[str, Any]) -> None:
