@@ -45,7 +45,7 @@ def in_network_space(labelled: LabelledPhantom, plans: Plans) -> FixedSubject:
     return FixedSubject(
         image=Volume(space.shape, [ArrayChannel(image) for image in images]),
         truth=Volume(space.shape, [ArrayChannel(_resampled(labelled.labels, space))]),
-        places=[space.point(click.point) for click in phantom.clicks],
+        places=[space.point(click.point) for click in phantom.focus_clicks],
     )
 
 

@@ -25,15 +25,15 @@ SUBJECTS = 48
 FINGERPRINTED = 12
 """Subjects whose intensities go into the plans."""
 FIRST_SEED = 4_000_000
-STEPS = 700
+STEPS = 1800
 MIRROR_AXES = (2,)
 """Left and right alone: a body's back and feet are not alike to its front and head."""
 CHANNELS, LABELS = ("CT", "PET"), ("lesion", "physiological uptake")
 DESIGN = Design(
-    spacing=(5.0, 5.0, 5.0),
-    patch=(32, 40, 48),
+    spacing=(4.0, 4.0, 4.0),
+    patch=(40, 48, 64),
     batch=2,
-    features=(8, 16, 32, 48),
+    features=(8, 16, 32, 64),
     blocks=(1, 1, 2, 1),
     schemes=("CTNormalization", "ZScoreNormalization"),
 )
