@@ -15,22 +15,33 @@ unchanged, and the table says so.
 EOF
 }
 
-DEMO=$ROOT/build/demo
-LEAST_DICE=0.5
+MIN_DICE=0.5
 
 row() {
   printf '%-22s %-10s %9s %9s %6s  %s\n' "$@"
 }
 
+# Whether a model has sockets of its own instead of the algorithm's.
+has_own_interface() {
+  grep --quiet '^ "interface": {' "$(model_of "$1")/model.json"
+}
+
+# Where the case of an algorithm lies; all share one but those with sockets of their own.
+case_of() {
+  if has_own_interface "$1"; then echo "$ROOT/build/$1/demo"; else echo "$ROOT/build/demo"; fi
+}
+
 make_case() {
-  local made_from
-  made_from=$(fingerprint "$ROOT/common/demo/phantom")
-  [[ $(cat "$DEMO/made_from" 2>/dev/null) == "$made_from" ]] && return
-  say "Making the demo case in build/demo"
-  rm -rf "$DEMO"
-  mkdir -p "$DEMO"
-  petct_tools --write "$DEMO" -- phantom --output "$DEMO"
-  echo "$made_from" >"$DEMO/made_from"
+  local folder made_from sockets=()
+  folder=$(case_of "$1")
+  ! has_own_interface "$1" || sockets=(--model "$(model_of "$1")")
+  made_from=$(fingerprint "$ROOT/common/demo/phantom" ${sockets[1]:+"${sockets[1]}/model.json"})
+  [[ $(cat "$folder/made_from" 2>/dev/null) == "$made_from" ]] && return
+  say "Making the demo case in ${folder#"$ROOT/"}"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  petct_tools ${sockets[1]:+--read "${sockets[1]}"} --write "$folder" -- phantom --output "$folder" "${sockets[@]}"
+  echo "$made_from" >"$folder/made_from"
 }
 
 # The first group of the last line of a log that fits: logged LOG EXPRESSION
@@ -38,16 +49,26 @@ logged() {
   sed --quiet --regexp-extended "s|.*$2.*|\1|p" "$1" | tail -n 1
 }
 
+# The truth knows lesions alone, which are label 1 of every demo's mask.
 evaluate() {
-  local folder=$1 masks=("$1"/output/images/*/)
-  petct_tools --read "$DEMO/truth" --read "${masks[0]%/}" \
-    -- evaluate --truth "$DEMO/truth" --prediction "${masks[0]%/}" >>"$folder/log.txt" 2>>"$folder/warnings.txt"
+  local truth folder=$2 masks=("$2"/output/images/*/)
+  truth=$(case_of "$1")/truth
+  petct_tools --read "$truth" --read "${masks[0]%/}" -- evaluate --label 1 --truth "$truth" \
+    --prediction "${masks[0]%/}" >>"$folder/log.txt" 2>>"$folder/warnings.txt"
+}
+
+check() {
+  local input folder=$2
+  input=$(case_of "$1")/input
+  petct_tools --read "$input" --read "$folder/output" --read "$(model_of "$1")" \
+    -- check "$1" --input "$input" --output "$folder/output" --model "$(model_of "$1")" \
+    >>"$folder/log.txt" 2>>"$folder/warnings.txt"
 }
 
 run_algorithm() {
   local name=$1 output=$2
   if [[ -n $DOCKER ]]; then
-    "$ROOT/docker/as_platform.sh" "$(image_of "$name")" "$DEMO/input" "$(model_of "$name")" "$output"
+    "$ROOT/docker/as_platform.sh" "$(image_of "$name")" "$(case_of "$name")/input" "$(model_of "$name")" "$output"
   else
     run_as_process "$name" "$output"
   fi
@@ -57,11 +78,12 @@ run_algorithm() {
 run_as_process() (
   name=$1 output=$2 status=0
   model=$(model_of "$name")
-  before=$(fingerprint "$DEMO/input" "$model")
-  trap 'chmod -R u+w "$DEMO/input"' EXIT
-  chmod -R a-w "$DEMO/input"
-  petct_tools -- run "$name" --input "$DEMO/input" --model "$model" --output "$output" || status=$?
-  [[ $(fingerprint "$DEMO/input" "$model") == "$before" ]] || fail "The run of $name changed its input or its model."
+  input=$(case_of "$name")/input
+  before=$(fingerprint "$input" "$model")
+  trap 'chmod -R u+w "$input"' EXIT
+  chmod -R a-w "$input"
+  petct_tools -- run "$name" --input "$input" --model "$model" --output "$output" || status=$?
+  [[ $(fingerprint "$input" "$model") == "$before" ]] || fail "The run of $name changed its input or its model."
   exit "$status"
 )
 
@@ -71,12 +93,10 @@ verdict() {
   run_algorithm "$name" "$folder/output" >"$folder/log.txt" 2>"$folder/warnings.txt" || status=$?
   if [[ $status -ne 0 ]]; then
     echo "failed with exit code $status: $(tail -n 1 "$folder/warnings.txt")"
-  elif ! petct_tools --read "$DEMO/input" --read "$folder/output" \
-    -- check "$name" --input "$DEMO/input" --output "$folder/output" \
-    >>"$folder/log.txt" 2>>"$folder/warnings.txt" || ! evaluate "$folder"; then
+  elif ! check "$name" "$folder" || ! evaluate "$name" "$folder"; then
     echo "refused: $(tail -n 1 "$folder/warnings.txt")"
-  elif is_demo "$name" && ! awk -v dice="$(dice "$folder")" -v least="$LEAST_DICE" 'BEGIN {exit !(dice + 0 >= least)}'; then
-    echo "Dice is below $LEAST_DICE"
+  elif is_demo "$name" && ! awk -v dice="$(dice "$folder")" -v least="$MIN_DICE" 'BEGIN {exit !(dice + 0 >= least)}'; then
+    echo "Dice is below $MIN_DICE"
   else
     echo passed
   fi
@@ -111,9 +131,9 @@ main() {
   else
     provide_venv docker/runtime docker/tools
   fi
-  make_case
   TABLE=
   for name in "${ALGORITHMS[@]}"; do
+    make_case "$name"
     test_algorithm "$name" || status=1
   done
   row algorithm engine seconds 'peak MiB' Dice verdict
