@@ -17,7 +17,7 @@ from common.demo.command import output_folder
 from common.demo.patches import PatchSampler
 from common.demo.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
 from common.demo.plans_v1 import make_plans, write_plans
-from common.demo.subjects import ill_phantoms, in_network_space
+from common.demo.subjects import in_network_space, phantoms_with_lesions
 from common.demo.training import expect_rare_foreground, freeze_at_zero, seeded, train
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
 from common.export.checkpoints.v1.plans import MIRROR_AXES, PLANS_FILE, read_plans_v1
@@ -39,7 +39,7 @@ class Phase:
     @property
     def phantoms(self) -> Iterator[Phantom]:
         """Its patients."""
-        return ill_phantoms(self.first_seed, self.subjects)
+        return phantoms_with_lesions(self.first_seed, self.subjects)
 
 
 PHASES = (Phase(3_000_000, 48, 1600, 2e-3), Phase(3_000_048, 96, 600, 1e-3))

@@ -20,7 +20,7 @@ def in_frames(phantom: Phantom) -> FixedSubject:
     return FixedSubject(
         image=Volume(shape, [ArrayChannel(planes[first : first + slices]) for first in range(CHANNELS)]),
         truth=Volume(shape, [ArrayChannel(binary(truth[MIDDLE : MIDDLE + slices]))]),
-        places=[_in_frames(click.point, phantom.pet.shape) for click in phantom.focus_clicks],
+        centres=[_in_frames(click.point, phantom.pet.shape) for click in phantom.focus_clicks],
     )
 
 

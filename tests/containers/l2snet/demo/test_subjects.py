@@ -23,7 +23,7 @@ def test_a_subject_in_frames_is_what_localisation_sees(phantom: Phantom) -> None
     np.testing.assert_array_equal(truth, frame.see(phantom.truth[:, :, 5].astype(np.float32)) > 0.5)
 
 
-def test_places_in_frames_are_in_lesions(phantom: Phantom) -> None:
+def test_centres_in_frames_are_in_lesions(phantom: Phantom) -> None:
     subject = in_frames(phantom)
-    assert len(subject.places) > 1
-    assert all(subject.truth.tile(place, (1, 1, 1)).item() == 1 for place in subject.places)
+    assert len(subject.centres) > 1
+    assert all(subject.truth.tile(centre, (1, 1, 1)).item() == 1 for centre in subject.centres)
