@@ -1,4 +1,4 @@
-"""The layer around the operator: a convolution that finds its own offsets."""
+"""The layer with the operator: a deformable convolution that predicts its own offsets."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ from common.export.onnx.deform_conv3d.reference import deform_conv3d
 
 
 class DeformConv3d(nn.Module):
-    """Same-size 3×3×3 deformable convolution; offsets start at zero (GEPNet's `DeformConvPack`)."""
+    """3×3×3 deformable convolution that keeps the size; offsets start at zero (GEPNet's `DeformConvPack`)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
