@@ -1,4 +1,4 @@
-"""A case's images in the order that a network's plans name them."""
+"""A case's images in the channel order of the plans."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -61,8 +61,8 @@ class Graph:
         """Write the graph with the weights of `network`, which has the architecture of the traced one.
 
         The file has one input `tiles` (1, C, [Z,] Y, X) and one output `logits`, and contains the weights.
-        The same network gives the same bytes. Raises `ModelError` for weights of other names or shapes or of more
-        than 2 GB, `MachineError` if the file cannot be written.
+        The same network gives the same bytes. Raises `ModelError` for weights of other names or shapes or of
+        more than 2 GB, `MachineError` if the file cannot be written.
         """
         tensors = tensors_of(network)
         self._require_fit(tensors, path)
