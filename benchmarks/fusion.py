@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from benchmarks.clinical import SHAPE
 from benchmarks.paired import main
 from containers.l2snet import fusion
 
-SHAPE = (326, 400, 400)
 BALLS = 450
 """Of which each map has 300."""
 RADII = (2, 9)

@@ -9,13 +9,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.clinical import SHAPE
 from benchmarks.paired import main
 from benchmarks.scenario import PATCH, Mask, Scenario
 from common.inference.options import Options
 from common.model.reading import read_model
 from common.model.writing import write_model
 
-SCENARIO = Scenario("overhead", (326, 400, 400), mirror_axes=())
+SCENARIO = Scenario("overhead", SHAPE, mirror_axes=())
 
 
 def write() -> None:
@@ -44,7 +45,7 @@ def first_two_channels() -> onnx.ModelProto:
 
 def nnunet() -> Callable[[], Mask]:
     """nnU-Net with the same network."""
-    from tests.peers.nnunet_v2 import use_first_two_channels
+    from benchmarks.originals.nnunet_v2 import use_first_two_channels
 
     return SCENARIO.nnunet(use_first_two_channels)
 

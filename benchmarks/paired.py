@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from statistics import median
 
 from common.memory import peak_memory
@@ -15,6 +16,15 @@ GIB = 2**30
 
 Subject = Callable[[], Callable[[], object]]
 """Prepares, and returns the work to be timed."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What some work took in a process of its own."""
+
+    seconds: float
+    peak: int
+    """Bytes of the process."""
 
 
 def main(
@@ -34,37 +44,38 @@ def main(
     parser.add_argument("--runs", type=int, default=runs, help="of each subject (default: %(default)s)")
     arguments = parser.parse_args()
     if arguments.subject:
-        print(json.dumps(_measure(subjects[arguments.subject])))
+        seconds = timed(subjects[arguments.subject]())
+        print(json.dumps(vars(Measurement(seconds, peak_memory()))))
     else:
         prepare()
         _print_table(_in_turn(list(subjects), arguments.runs), baseline)
 
 
-def _measure(subject: Subject) -> dict[str, float]:
-    work = subject()
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that the work takes."""
     start = time.perf_counter()
     work()
-    return {"seconds": time.perf_counter() - start, "gibibytes": peak_memory() / GIB}
+    return time.perf_counter() - start
 
 
-def _in_turn(names: list[str], runs: int) -> dict[str, list[dict[str, float]]]:
+def _in_turn(names: list[str], runs: int) -> dict[str, list[Measurement]]:
     """All subjects `runs` times, A B A B, so that a machine that slows down slows all alike."""
-    measured: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    measured: dict[str, list[Measurement]] = {name: [] for name in names}
     for run in range(runs):
         for name in names:
             output = subprocess.run(
                 [sys.executable, *sys.argv, name], check=True, stdout=subprocess.PIPE, text=True
             ).stdout
-            measured[name].append(json.loads(output.splitlines()[-1]))
-            print(f"run {run + 1} of {runs}, {name}: {measured[name][-1]['seconds']:.2f} s", file=sys.stderr)
+            measured[name].append(Measurement(**json.loads(output.splitlines()[-1])))
+            print(f"run {run + 1} of {runs}, {name}: {measured[name][-1].seconds:.2f} s", file=sys.stderr)
     return measured
 
 
-def _print_table(measured: Mapping[str, list[dict[str, float]]], baseline: str) -> None:
+def _print_table(measured: Mapping[str, list[Measurement]], baseline: str) -> None:
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
     print(f"medians of {len(measured[baseline])} paired runs on cores {cores}\n")
     print(f"{'':24}{'seconds':>10}{'speed-up':>10}{'peak GiB':>10}")
     for name, runs in measured.items():
-        ratios = [b["seconds"] / a["seconds"] for a, b in zip(runs, measured[baseline], strict=True)]
-        seconds, gibibytes = (median(run[key] for run in runs) for key in ("seconds", "gibibytes"))
-        print(f"{name:24}{seconds:10.2f}{median(ratios):10.2f}{gibibytes:10.2f}")
+        ratios = [b.seconds / a.seconds for a, b in zip(runs, measured[baseline], strict=True)]
+        seconds, peak = median(run.seconds for run in runs), median(run.peak for run in runs)
+        print(f"{name:24}{seconds:10.2f}{median(ratios):10.2f}{peak / GIB:10.2f}")

@@ -1,55 +1,34 @@
 """Checkpoints of the published networks' sizes, with random weights, in their trainers' own forms."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from benchmarks.scenario import SPACING, with_network
-from common.demo.checkpoints import save_nnunet_v1, save_nnunet_v2
-from common.demo.plans_v1 import make_plans as make_plans_v1
-from common.demo.plans_v1 import write_plans
+from benchmarks.clinical import INTENSITIES, SHAPE, SPACING
+from benchmarks.originals.checkpoints import write_checkpoint
+from common.demo.checkpoints import save_nnunet_v1
+from common.demo.plans_v1 import make_plans, write_plans
 from common.demo.training import initialise, seeded
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
 from common.export.checkpoints.v1.plans import PLANS_FILE
 from common.export.checkpoints.v1.unet import GenericUNet
-from common.export.checkpoints.v2.architecture import read_architecture
-from common.export.checkpoints.v2.plans import read_configuration
 from containers.autopet_interactive.demo import plans as autopet
 from containers.gepnet.export.network import GEPNet
 from containers.l2snet.export import IMAGE_CHANNELS, read_plans
 from containers.l2snet.export.res2net_unet import Localiser
 
-CLINICAL_SHAPE = (326, 400, 400)
-"""A whole-body PET/CT, (z, y, x), in voxels of `SPACING`."""
 FEATURES = (32, 64, 128, 256, 320, 320)
 BLOCKS = (1, 3, 4, 6, 6, 6)
 """ResEnc-L, as nnU-Net's planner `nnUNetPlannerResEncL` gives it for a patch of 192³."""
-INTENSITIES = [np.linspace(-500, 1000, 100, dtype=np.float32), np.linspace(0.1, 20, 100, dtype=np.float32)]
-"""HU of a CT and SUV of a PET."""
 
 
 def write_autopet_interactive(folder: Path, folds: int) -> None:
     """ResEnc-L of 102 million parameters on four channels, tiles of 192³."""
-    dataset = autopet.make_dataset(1000)
-    plans = with_network(autopet.make_plans(INTENSITIES, CLINICAL_SHAPE), [192] * 3, FEATURES, BLOCKS)
-    folder.mkdir(parents=True)
-    for name, document in (("plans.json", plans), ("dataset.json", dataset)):
-        (folder / name).write_text(json.dumps(document))
-    architecture = read_architecture(read_configuration(folder, autopet.CONFIGURATION), folder / "plans.json")
-    for fold in range(folds):
-        save_nnunet_v2(
-            initialise(architecture.build(channels=4, classes=2), fold),
-            folder / f"fold_{fold}" / "checkpoint_final.pth",
-            plans=plans,
-            dataset=dataset,
-            configuration=autopet.CONFIGURATION,
-            trainer="autopetTrainerInteractive",
-            mirror_axes=(0, 1, 2),
-            epochs=1000,
-        )
+    plans = autopet.make_plans(
+        INTENSITIES, SHAPE, patch=(192, 192, 192), spacing=SPACING, features=FEATURES, blocks=BLOCKS
+    )
+    write_checkpoint(folder, plans, autopet.make_dataset(1000), folds=folds, mirror_axes=(0, 1, 2))
 
 
 def write_l2snet(folder: Path, folds: int) -> None:
@@ -60,7 +39,7 @@ def write_l2snet(folder: Path, folds: int) -> None:
     for fold in range(folds):
         network = initialise(GenericUNet(network_plan), fold)
         _save_v1(network, folder / f"fold_{fold}", plans, "nnUNetTrainerV2")
-    torch_save_weights(folder / "fold_0/epoch_030.pth")
+    torch.save(initialise(Localiser(), 0).state_dict(), folder / "fold_0" / "epoch_030.pth")
 
 
 def write_gepnet(folder: Path, folds: int) -> None:
@@ -71,18 +50,13 @@ def write_gepnet(folder: Path, folds: int) -> None:
         _save_v1(seeded(GEPNet, fold), folder / f"fold_{fold}", plans, "gepnet_trainer_PET")
 
 
-def torch_save_weights(path: Path) -> None:
-    """The 2D network's state dict."""
-    torch.save(initialise(Localiser(), 0).state_dict(), path)
-
-
 def _plans_v1(modalities: Any, spacing: tuple[float, float, float], scheme: Any) -> dict[str, Any]:
-    return make_plans_v1(
+    return make_plans(
         modalities,
         INTENSITIES[: len(modalities)],
         patch=(128, 128, 128),
         spacing=spacing,
-        median_shape=CLINICAL_SHAPE,
+        median_shape=SHAPE,
         base_features=32,
         poolings=5,
         batch=2,

@@ -16,10 +16,10 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.paired import GIB
-from benchmarks.real_checkpoints import CLINICAL_SHAPE, WRITERS
+from benchmarks.clinical import SHAPE, SPACING
+from benchmarks.paired import GIB, Measurement, timed
+from benchmarks.real_checkpoints import WRITERS
 from benchmarks.scenario import FOLDER as BENCHMARKS
-from benchmarks.scenario import SPACING
 from common.errors import PetctError
 from common.inference.engines import EngineName, Precision, machine
 from common.inference.engines.ladder import backend, make_engine, rungs
@@ -49,14 +49,6 @@ class Export:
     """Bytes of the process and its children together."""
     file_size: int
     """Bytes of one fold's ONNX file."""
-
-
-@dataclass(frozen=True)
-class Tile:
-    """What one tile took on one engine, in a process of its own."""
-
-    seconds: float
-    peak: int
 
 
 def export(algorithm: str, folds: int) -> tuple[Export, Model]:
@@ -104,30 +96,28 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def tile_on(path: Path, engine: EngineName, precision: Precision) -> Tile | str:
+def tile_on(path: Path, engine: EngineName, precision: Precision) -> Measurement | str:
     """One tile in a process of its own, or why that fails."""
     command = [sys.executable, __file__, "--tile", str(path), engine, precision]
     ended = subprocess.run(command, capture_output=True, text=True)
     lines = (ended.stdout if ended.returncode == 0 else ended.stderr).splitlines() or ["no message"]
-    return Tile(**json.loads(lines[-1])) if ended.returncode == 0 else lines[-1]
+    return Measurement(**json.loads(lines[-1])) if ended.returncode == 0 else lines[-1]
 
 
-def measure_tile(path: Path, engine: EngineName, precision: Precision) -> Tile:
+def measure_tile(path: Path, engine: EngineName, precision: Precision) -> Measurement:
     made = make_engine(path, engine=engine, precision=precision)
     tile = np.random.default_rng(0).standard_normal(made.tile_shape, np.float32)
     made.run(tile)
     seconds: list[float] = []
     while len(seconds) < TILES and sum(seconds) < LONG_ENOUGH:
-        start = time.perf_counter()
-        made.run(tile)
-        seconds.append(time.perf_counter() - start)
-    return Tile(median(seconds), peak_memory())
+        seconds.append(timed(lambda: made.run(tile)))
+    return Measurement(median(seconds), peak_memory())
 
 
 def tiles_of_a_clinical_case(network: Network) -> int:
     """Tiles of a case whose field of view has nothing to crop."""
     plans = network.nnunet_plans
-    shape = resampled_shape(CLINICAL_SHAPE, SPACING, plans.spacing)
+    shape = resampled_shape(SHAPE, SPACING, plans.spacing)
     return len(TileGrid(shape, plans.patch))
 
 

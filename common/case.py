@@ -25,7 +25,7 @@ class Case:
     """What the platform hands over for one patient, checked and on the reference image's grid."""
 
     images: dict[str, NDArray[np.float32]]
-    """Socket slug (`"pet"`, `"ct"`) → voxels (z, y, x), in SUV or HU."""
+    """The network's channel in lower case (`"pet"`, `"ct"`) → voxels (z, y, x), in SUV or HU."""
     geometry: Geometry
     """The reference image's grid, which the mask takes over."""
     stem: str

@@ -5,20 +5,25 @@ are `ValueError`s raised in its `__post_init__`. Only the decoder's own error is
 """
 
 import reprlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import ErrorDetails
 
 from common.errors import PetctError
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+OPEN: ConfigDict = {**STRICT, "extra": "ignore"}
+"""For documents that the platform writes: it adds entries without notice."""
 MAX_EXCERPT = 60
 """Characters of a value that a message shows."""
 
 T = TypeVar("T")
 Location = tuple[int | str, ...]
+Wording = Callable[[ValidationError, str], str]
+"""What `explain` does, in a document's own words."""
 
 EXPECTED = {
     "bool_type": "true or false",
@@ -43,6 +48,7 @@ def read_document(
     remedy: str,
     missing: str = "check the path and its permissions",
     where: str = "",
+    wording: Wording | None = None,
 ) -> T:
     """The JSON file at `path` as a `kind`; see `decode`.
 
@@ -54,20 +60,21 @@ def read_document(
     except OSError as error:
         raise failure(f"{path}: cannot be read ({error.strerror}); {missing}") from error
     try:
-        return decode(kind, text, where)
+        return decode(kind, text, where, wording)
     except ValueError as error:
         raise failure(f"{path}: {error}; {remedy}") from error
 
 
-def decode(kind: type[T], text: str | bytes, where: str = "") -> T:
+def decode(kind: type[T], text: str | bytes, where: str = "", wording: Wording | None = None) -> T:
     """What a JSON text holds, as a `kind`: a document's class, a list or dictionary of such, or a plain type.
 
-    Raises `ValueError` of one line for the first entry that does not fit, named by its place below `where`.
+    Raises `ValueError` of one line for the first entry that does not fit, named by its place below `where`,
+    unless the document has a `wording` of its own.
     """
     try:
         return TypeAdapter(kind).validate_json(text)
     except ValidationError as error:
-        raise ValueError(explain(error, where)) from error
+        raise ValueError((wording or explain)(error, where)) from error
 
 
 def explain(error: ValidationError, where: str = "") -> str:
@@ -96,6 +103,17 @@ def excerpt(value: object) -> str:
     """A value out of a file, for a message: on one line, and cut where it is long or deep."""
     text = reprlib.repr(value)
     return text if len(text) <= MAX_EXCERPT else f"{text[:MAX_EXCERPT]}…"
+
+
+def _as_a_whole(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return check(value)
+    except ValidationError as error:
+        raise ValueError("does not fit") from error
+
+
+WHOLE = WrapValidator(_as_a_whole)
+"""For an annotation: an error inside the value is one of the whole value, which messages then show."""
 
 
 def _expected(detail: ErrorDetails) -> str:

@@ -43,3 +43,13 @@ class Geometry:
         """Volume of one voxel, in ml."""
         x, y, z = self.spacing
         return x * y * z / 1000
+
+    def __str__(self) -> str:
+        """`4 × 4 × 3 voxels of 2.0 × 2.0 × 3.0 mm from 0.0, 0.0, 0.0 mm`, for a message."""
+        size = " × ".join(map(str, self.size))
+        spacing = " × ".join(map(_rounded, self.spacing))
+        return f"{size} voxels of {spacing} mm from {', '.join(map(_rounded, self.origin))} mm"
+
+
+def _rounded(length: float) -> str:
+    return str(round(length, 4))

@@ -13,6 +13,7 @@ from common.grandchallenge.reading import read_case
 from common.grandchallenge.writing import check_destination, prepare_folder, write_mask
 from common.inference.options import Options
 from common.memory import MIB, peak_memory
+from common.model.interface import interface_of
 from common.model.model import Model
 from common.model.reading import read_model
 from common.model.settings import MODEL_PLACE, Values, as_options, choose, describe, require_folds
@@ -50,10 +51,10 @@ def run(
     possible before the long work.
     """
     start = time.monotonic() if start is None else start
-    interface = Interface.load(algorithms.interface_path(name))
-    destination = output_dir / interface.outputs[0].relative_path
-    prepare_folder(destination)
     model = read_model(model_dir, name)
+    interface = interface_of(name, model)
+    destination = output_dir / interface.mask.relative_path
+    prepare_folder(destination)
     options = _options(arguments or {}, model, interface, start)
     case = read_case(input_dir, interface)
     check_destination(destination, case.stem, case.geometry)

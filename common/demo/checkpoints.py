@@ -40,7 +40,7 @@ def save_nnunet_v2(
             "dataset_json": dict(dataset),
         },
         "trainer_name": trainer,
-        "inference_allowed_mirroring_axes": tuple(mirror_axes),
+        "inference_allowed_mirroring_axes": tuple(mirror_axes) or None,
     }
     _save(checkpoint, path)
 

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from common.errors import InputError
-from common.evaluation.metrics import Metrics, compare
-from common.geometry import Geometry
+from common.evaluation.metrics import Mask, Metrics, compare
 from common.grandchallenge.grid import same_grid
-from common.grandchallenge.images import SUFFIXES, image_stem, is_image, read_image
+from common.grandchallenge.images import SUFFIXES, Image, image_stem, is_image, read_image
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,10 @@ class Summary:
     """Summed over all cases."""
 
 
-def evaluate(truth_dir: Path, prediction_dir: Path) -> list[CaseResult]:
+def evaluate(truth_dir: Path, prediction_dir: Path, label: int | None = None) -> list[CaseResult]:
     """Measure every mask of one folder against the truth of the same name in the other.
+
+    Voxels of the `label` are compared, or those of all labels but 0, as if they were one.
 
     Raises `InputError` when a folder holds no image, a case is in one folder only, a file is damaged, or the
     two of a case lie on different grids.
@@ -54,7 +55,7 @@ def evaluate(truth_dir: Path, prediction_dir: Path) -> list[CaseResult]:
                 f"{folder}: no image named {lonely[0]!r} to pair with {these[lonely[0]]} "
                 f"({len(lonely)} missing in all); expected the same names in both folders"
             )
-    return [CaseResult(case, _compare(truths[case], predictions[case])) for case in sorted(truths)]
+    return [CaseResult(case, _compare(truths[case], predictions[case], label)) for case in sorted(truths)]
 
 
 def summarise(results: Sequence[CaseResult]) -> Summary:
@@ -109,18 +110,17 @@ def _find_cases(folder: Path) -> dict[str, Path]:
     return cases
 
 
-def _compare(truth_path: Path, prediction_path: Path) -> Metrics:
+def _compare(truth_path: Path, prediction_path: Path, label: int | None) -> Metrics:
     truth, prediction = read_image(truth_path), read_image(prediction_path)
     if not same_grid(truth.geometry, prediction.geometry):
         raise InputError(
-            f"{prediction_path}: {_describe(prediction.geometry)}; expected the grid of {truth_path}, "
-            f"{_describe(truth.geometry)}"
+            f"{prediction_path}: {prediction.geometry}; expected the grid of {truth_path}, {truth.geometry}"
         )
-    return compare(truth.voxels != 0, prediction.voxels != 0, truth.geometry.voxel_volume_ml)
+    return compare(_mask(truth, label), _mask(prediction, label), truth.geometry.voxel_volume_ml)
 
 
-def _describe(geometry: Geometry) -> str:
-    return f"size {geometry.size}, spacing {geometry.spacing} mm, origin {geometry.origin} mm"
+def _mask(image: Image, label: int | None) -> Mask:
+    return image.voxels != 0 if label is None else image.voxels == label
 
 
 def _in_words(summary: Summary) -> str:

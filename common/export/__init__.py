@@ -1,1 +1,1 @@
-"""From a training checkpoint to a model folder; the only part of this package that imports torch."""
+"""From a training checkpoint to a model folder, with torch; not in images."""

@@ -31,10 +31,14 @@ def check_output(input_dir: Path, output_dir: Path, interface: Interface) -> Pat
     _check_grid(path, _image_of(input_dir, next(socket for socket in sockets if socket.reference)))
     _check_name(path, _image_of(input_dir, next(socket for socket in sockets if socket.names_mask)))
     labels, _ = metaimage.read(path, np.uint8)
-    highest = labels.max()
-    if highest > 1:
-        raise InputError(f"{path}: holds the label {highest}, expected 0 and 1 only")
+    _check_labels(path, int(labels.max()), len(interface.mask.labels))
     return path
+
+
+def _check_labels(path: Path, highest: int, allowed: int) -> None:
+    if highest > allowed:
+        expected = "0 and 1" if allowed == 1 else f"0 to {allowed}"
+        raise InputError(f"{path}: holds the label {highest}, expected {expected} only")
 
 
 def _check_nothing_else(output_dir: Path, mask: Path) -> None:

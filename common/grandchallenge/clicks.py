@@ -4,22 +4,51 @@ The format is the definition `MPOI` in grand-challenge.org's `components/schemas
 is optional; the names are those of the autoPET-interactive challenge.
 """
 
-import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Strict, ValidationError
+from pydantic.dataclasses import dataclass
 
 from common.case import Click, ClickName
+from common.documents import OPEN, WHOLE, excerpt, explain, read_document
 from common.errors import InputError
-from common.grandchallenge.json_file import read_json
-from common.grandchallenge.messages import excerpt
 
-TYPE = "Multiple points"
-NAMES = get_args(ClickName)
-RULE = " or ".join(NAMES)
+RULE = " or ".join(get_args(ClickName))
 EXAMPLE = (
-    f'{{"version": {{"major": 1, "minor": 0}}, "type": "{TYPE}", '
+    '{"version": {"major": 1, "minor": 0}, "type": "Multiple points", '
     '"points": [{"point": [x, y, z], "name": "tumor"}, …]}'
 )
+
+# Validators of Python code see JSON's lists as lists, which a strict tuple refuses; the numbers stay strict.
+Position = Annotated[tuple[float, float, float], Strict(False), WHOLE]
+
+
+@dataclass(frozen=True, config=OPEN)
+class Version:
+    """The format's version; all so far are read alike."""
+
+    major: float
+    minor: float
+
+
+@dataclass(frozen=True, config=OPEN, kw_only=True)
+class Point:
+    """One click."""
+
+    type: Literal["Point"] = "Point"
+    point: Position
+    """Voxel indices (x, y, z)."""
+    name: Literal[ClickName, ""] = ""
+
+
+@dataclass(frozen=True, config=OPEN)
+class MultiplePoints:
+    """The whole file."""
+
+    type: Literal["Multiple points"]
+    version: Annotated[Version, WHOLE]
+    points: tuple[Point, ...]
 
 
 def read_clicks(path: Path, unnamed: ClickName | None = None) -> tuple[Click, ...]:
@@ -29,47 +58,42 @@ def read_clicks(path: Path, unnamed: ClickName | None = None) -> tuple[Click, ..
     platform's format, or names a point otherwise than "tumor" or "background", or not at all and `unnamed` is
     not given.
     """
-    document = read_json(path)
-    if not isinstance(document, dict) or document.get("type") != TYPE:
-        raise InputError(f"{path}: holds {_describe(document)}, expected {EXAMPLE}")
-    if not _is_version(document.get("version")):
-        raise InputError(f"{path}: 'version' is {excerpt(document.get('version'))}, expected as in {EXAMPLE}")
-    points = document.get("points")
-    if not isinstance(points, list):
-        raise InputError(f"{path}: 'points' is {excerpt(points)}, expected a list as in {EXAMPLE}")
-    return tuple(_click(path, number, point, unnamed) for number, point in enumerate(points, start=1))
+    remedy = f"write the points as {EXAMPLE}"
+    document = read_document(MultiplePoints, path, failure=InputError, remedy=remedy, wording=_explain)
+    clicks = []
+    for number, point in enumerate(document.points, start=1):
+        name = point.name or unnamed
+        if not name:
+            raise InputError(
+                f"{path}: point {number} has no name, which the platform allows but this socket does not; "
+                f"name every point {RULE}"
+            )
+        clicks.append(Click(point.point, name))
+    return tuple(clicks)
 
 
-def _click(path: Path, number: int, value: Any, unnamed: ClickName | None) -> Click:
-    if not isinstance(value, dict) or value.get("type", "Point") != "Point":
-        raise InputError(f"{path}: point {number} is {excerpt(value)}, expected an object as in {EXAMPLE}")
-    point, name = value.get("point"), value.get("name", "")
-    if name == "":
-        name = unnamed or ""
-    if not isinstance(point, list) or len(point) != 3 or not all(map(_is_number, point)):
-        raise InputError(f"{path}: point {number} lies at {excerpt(point)}, expected three numbers [x, y, z]")
-    if name == "":
-        raise InputError(
-            f"{path}: point {number} has no name, which the platform allows but this socket does not; "
-            f"name every point {RULE}"
-        )
-    if name not in NAMES:
-        raise InputError(f"{path}: point {number} is named {excerpt(name)}, expected {RULE}")
-    x, y, z = map(float, point)
-    return Click((x, y, z), name)
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max
-
-
-def _is_version(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_number(value.get(part)) for part in ("major", "minor"))
-
-
-def _describe(document: Any) -> str:
-    if not isinstance(document, dict):
-        return f"a JSON {type(document).__name__}"
-    if "type" in document:
-        return f"an object of type {excerpt(document['type'])}"
-    return f"an object with the entries {excerpt(sorted(document))}"
+def _explain(error: ValidationError, where: str) -> str:
+    """The first error in the words of a reader, who counts points from one."""
+    first = error.errors(include_url=False)[0]
+    found = excerpt(first["input"])
+    match first["type"], first["loc"]:
+        case "dataclass_type", ():
+            return f"holds a JSON {type(first['input']).__name__}, expected an object"
+        case "missing", ("type",):
+            return f"holds an object with the entries {excerpt(sorted(first['input']))}"
+        case _, ("type",):
+            return f"holds an object of type {found}"
+        case "missing", (str(entry),):
+            return f"'{entry}' is missing"
+        case _, ("version",):
+            return f"'version' is {found}, expected two numbers"
+        case _, ("points",):
+            return f"'points' is {found}, expected a list"
+        case "value_error", ("points", int(index), "point"):
+            return f"point {index + 1} lies at {found}, expected three numbers [x, y, z]"
+        case _, ("points", int(index), "name"):
+            return f"point {index + 1} is named {found}, expected {RULE}"
+        case _, ("points", int(index), *_):
+            return f"point {index + 1} is {found}, expected an object of type 'Point'"
+        case _:
+            return explain(error, where)

@@ -7,18 +7,43 @@ The platform writes it beside the inputs: a list of socket values, each with its
 
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic.dataclasses import dataclass
+
+from common.documents import OPEN, WHOLE, excerpt, explain, read_document
 from common.errors import InputError
 from common.grandchallenge.interface import Interface, Socket, is_relative_path
-from common.grandchallenge.json_file import read_json
-from common.grandchallenge.messages import excerpt
 
 logger = logging.getLogger(__name__)
 
 FILE = "inputs.json"
+
+
+@dataclass(frozen=True, config=OPEN)
+class ListedSocket:
+    """What is read of a socket's description; `ValueError` for a path that leaves `/input`."""
+
+    slug: str
+    relative_path: str
+
+    def __post_init__(self) -> None:
+        if not is_relative_path(self.relative_path):
+            raise ValueError(f"{self.relative_path!r} is not a path inside a folder")
+
+
+@dataclass(frozen=True, config=OPEN)
+class SocketValue:
+    """What is read of one entry of the list."""
+
+    socket: ListedSocket = Field(validation_alias=AliasChoices("socket", "interface"))
+
+
+Entry = Annotated[SocketValue, WHOLE]
 
 
 def sockets_of_case(input_dir: Path, interface: Interface) -> tuple[Socket, ...]:
@@ -47,33 +72,37 @@ def sockets_of_case(input_dir: Path, interface: Interface) -> tuple[Socket, ...]
     present = [socket for socket in interface.inputs if socket.slug in listed]
     try:
         return tuple(replace(socket, relative_path=listed[socket.slug]) for socket in present)
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; check the kind of that socket on the platform") from error
+    except ValidationError as error:
+        raise InputError(
+            f"{path}: {explain(error)}; check the kind of that socket on the platform"
+        ) from error
 
 
 def _listed_sockets(path: Path) -> dict[str, str]:
     """Slug → relative path."""
-    values = read_json(path)
-    if not isinstance(values, list):
-        raise InputError(f"{path}: holds a {type(values).__name__}, expected the platform's list of sockets")
+    remedy = "give the case the list as the platform writes it"
+    entries = read_document(list[Entry], path, failure=InputError, remedy=remedy, wording=_explain)
     listed: dict[str, str] = {}
-    for position, value in enumerate(values):
-        slug, relative_path = _slug_and_path(value)
-        if not isinstance(slug, str) or not is_relative_path(relative_path):
-            raise InputError(
-                f"{path}: entry {position} is {excerpt(value)}, expected the platform's "
-                '{"socket": {"slug": "…", "relative_path": "…", …}, …}'
-            )
-        if slug in listed:
-            raise InputError(f"{path}: socket {excerpt(slug)} is listed twice, expected once")
-        listed[slug] = relative_path
+    for socket in (entry.socket for entry in entries):
+        if socket.slug in listed:
+            raise InputError(f"{path}: socket {excerpt(socket.slug)} is listed twice, expected once")
+        listed[socket.slug] = socket.relative_path
     return listed
 
 
-def _slug_and_path(value: Any) -> tuple[Any, Any]:
-    socket = value.get("socket", value.get("interface")) if isinstance(value, dict) else None
-    return (socket.get("slug"), socket.get("relative_path")) if isinstance(socket, dict) else (None, None)
+def _explain(error: ValidationError, where: str) -> str:
+    first = error.errors(include_url=False)[0]
+    match first["type"], first["loc"]:
+        case "list_type", ():
+            return f"holds a {type(first['input']).__name__}, expected the platform's list of sockets"
+        case _, (int(position),):
+            return (
+                f"entry {position} is {excerpt(first['input'])}, expected the platform's "
+                '{"socket": {"slug": "…", "relative_path": "…", …}, …}'
+            )
+        case _:
+            return explain(error, where)
 
 
-def _join(slugs: Any) -> str:
+def _join(slugs: Iterable[str]) -> str:
     return ", ".join(map(excerpt, slugs)) or "none"

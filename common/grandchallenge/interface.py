@@ -11,6 +11,9 @@ from common.case import ClickName
 from common.documents import STRICT, decode
 
 Kind = Literal["image", "multiple-points", "segmentation"]
+LESION_ALONE = ("lesion",)
+MAX_LABELS = 255
+"""What a voxel of 8 bits has beside the background."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -34,6 +37,10 @@ class Socket:
     """What a point without a name is taken for; without this entry it is refused."""
     outside: float = 0.0
     """Value where the image does not reach on the case's grid, in the image's own unit (HU, SUV)."""
+    channel: str | None = None
+    """The network's channel that this image is; `None`: the one named as the slug."""
+    labels: tuple[str, ...] = LESION_ALONE
+    """Names of the segmentation's labels 1, 2, … in their order."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.slug):
@@ -42,16 +49,30 @@ class Socket:
             raise ValueError(f"socket {self.slug!r}: {self.relative_path!r} is not a path inside a folder")
         if self.relative_path.startswith("images/") == (self.kind == "multiple-points"):
             raise ValueError(f"socket {self.slug!r}: images, and only they, lie under 'images/'")
-        if self.reference and self.kind != "image":
-            raise ValueError(f"socket {self.slug!r}: only an image can be the reference")
-        if self.names_mask and self.kind != "image":
-            raise ValueError(f"socket {self.slug!r}: only an image can name the mask")
-        if self.unnamed and self.kind != "multiple-points":
-            raise ValueError(f"socket {self.slug!r}: only points can be unnamed")
+        self._check_kind()
         if self.optional and (self.reference or self.kind == "segmentation"):
             raise ValueError(f"socket {self.slug!r}: neither the reference nor the mask can be optional")
         if self.optional and self.names_mask:
             raise ValueError(f"socket {self.slug!r}: the image that names the mask cannot be optional")
+        if not 1 <= len(set(self.labels)) == len(self.labels) <= MAX_LABELS:
+            raise ValueError(f"socket {self.slug!r}: expected 1 to {MAX_LABELS} labels of different names")
+
+    def _check_kind(self) -> None:
+        """Raise `ValueError` for an entry that another kind of socket has."""
+        for given, kind, rule in (
+            (self.reference, "image", "only an image can be the reference"),
+            (self.names_mask, "image", "only an image can name the mask"),
+            (self.channel is not None, "image", "only an image can be a channel"),
+            (self.unnamed is not None, "multiple-points", "only points can be unnamed"),
+            (self.labels != LESION_ALONE, "segmentation", "only a segmentation can have labels"),
+        ):
+            if given and self.kind != kind:
+                raise ValueError(f"socket {self.slug!r}: {rule}")
+
+    @property
+    def image_name(self) -> str:
+        """The name of an image in the case: its channel's, in lower case."""
+        return (self.channel or self.slug).lower()
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -68,6 +89,9 @@ class Interface:
         slugs = [socket.slug for socket in (*self.inputs, *self.outputs)]
         if len(set(slugs)) < len(slugs):
             raise ValueError(f"sockets {', '.join(slugs)}: a slug occurs twice")
+        names = [socket.image_name for socket in self.inputs if socket.kind == "image"]
+        if len(set(names)) < len(names):
+            raise ValueError(f"images {', '.join(names)}: two images are the same channel")
         if any(socket.kind == "segmentation" for socket in self.inputs):
             raise ValueError("an input is an image or points, not a segmentation")
         if sum(socket.reference for socket in self.inputs) != 1:
@@ -101,9 +125,7 @@ class Interface:
         return self.outputs[0]
 
 
-def is_relative_path(path: object) -> bool:
-    """Whether a value is a normalised POSIX path that stays inside the folder it is relative to."""
-    if not isinstance(path, str) or not path.isprintable():
-        return False
+def is_relative_path(path: str) -> bool:
+    """Whether a text is a normalised POSIX path that stays inside the folder it is relative to."""
     parts = PurePosixPath(path).parts
-    return bool(parts) and ".." not in parts and "/".join(parts) == path
+    return bool(parts) and path.isprintable() and ".." not in parts and "/".join(parts) == path

@@ -18,9 +18,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from common.documents import excerpt
 from common.errors import InputError
 from common.geometry import Geometry
-from common.grandchallenge.messages import excerpt
 from common.grandchallenge.voxels import damaged, read_voxels
 
 DTYPES = {

@@ -27,20 +27,21 @@ def read_case(input_dir: Path, interface: Interface) -> Case:
     Raises `InputError` naming the first file that is missing or wrong, `MachineError` when memory runs out.
     """
     sockets = [socket for socket in sockets_of_case(input_dir, interface) if _is_there(socket, input_dir)]
-    image_sockets = {socket.slug: socket for socket in sockets if socket.kind == "image"}
+    image_sockets = {socket.image_name: socket for socket in sockets if socket.kind == "image"}
     clicks = _read_clicks(input_dir, [socket for socket in sockets if socket.kind == "multiple-points"])
-    paths = {slug: find_image(input_dir / socket.relative_path) for slug, socket in image_sockets.items()}
-    require_memory(_memory(list(paths.values()), paths[interface.reference.slug]), "reading this case")
+    paths = {name: find_image(input_dir / socket.relative_path) for name, socket in image_sockets.items()}
+    reference = interface.reference.image_name
+    require_memory(_memory(list(paths.values()), paths[reference]), "reading this case")
     with ThreadPoolExecutor(len(paths)) as threads:
         images = dict(zip(paths, threads.map(read_image, paths.values()), strict=True))
-    grid = images[interface.reference.slug].geometry
+    grid = images[reference].geometry
     return Case(
         images={
-            slug: _place(images.pop(slug), socket, paths[slug], grid).voxels
-            for slug, socket in image_sockets.items()
+            name: _place(images.pop(name), socket, paths[name], grid).voxels
+            for name, socket in image_sockets.items()
         },
         geometry=grid,
-        stem=image_stem(paths[interface.namesake.slug]),
+        stem=image_stem(paths[interface.namesake.image_name]),
         clicks=clicks,
     )
 
@@ -80,15 +81,15 @@ def _place(image: Image, socket: Socket, path: Path, grid: Geometry) -> Image:
         return image
     if not overlap(grid, image.geometry):
         raise InputError(
-            f"{path}: does not overlap the reference image ({_describe(image.geometry)}; "
-            f"reference: {_describe(grid)}); upload images of one patient and session"
+            f"{path}: does not overlap the reference image ({image.geometry}; "
+            f"reference: {grid}); upload images of one patient and session"
         )
     logger.warning(
         "%s: resampled onto the reference image's grid, %g where it does not reach (%s; reference: %s)",
         path,
         socket.outside,
-        _describe(image.geometry),
-        _describe(grid),
+        image.geometry,
+        grid,
     )
     return resample(image, grid, socket.outside)
 
@@ -101,8 +102,3 @@ def _read_clicks(input_dir: Path, sockets: Sequence[Socket]) -> tuple[Click, ...
             raise InputError(f"{path}: no such file; give the case its {socket.slug!r}")
         clicks += read_clicks(path, socket.unnamed)
     return tuple(clicks)
-
-
-def _describe(grid: Geometry) -> str:
-    size, spacing = (" × ".join(f"{value:.4g}" for value in values) for values in (grid.size, grid.spacing))
-    return f"{size} voxels of {spacing} mm from {', '.join(f'{value:.4g}' for value in grid.origin)} mm"

@@ -11,7 +11,7 @@ from common.nnunet.plans import Plans
 def take_images(case: Case, plans: Plans) -> list[NDArray[np.float32]]:
     """The images (z, y, x) for the plans' channels, taken out of the case so that none is held twice.
 
-    Those that no channel wants are dropped. A channel is the socket of the same name, in lower case: `CT` is
+    Those that no channel wants are dropped. The case names its images as the channels, in lower case: `CT` is
     `ct`. Raises `InputError` when the case has no such image.
     """
     for channel in plans.channels:

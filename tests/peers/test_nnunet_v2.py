@@ -5,14 +5,14 @@ import logging
 import numpy as np
 import pytest
 
+from benchmarks.originals import nnunet_v2
+from benchmarks.originals.checkpoints import write_pair
 from common.case import Case
 from common.demo.phantom.phantom import make_phantom
 from common.inference.options import Options
 from common.model.reading import read_model
 from containers.autopet_interactive.algorithm import segment
 from containers.autopet_interactive.export import export
-from tests.peers import nnunet_v2
-from tests.peers.checkpoints import write_pair
 from tests.support.golden_cases import autopet_dataset, autopet_plans
 
 FOLDS = 2

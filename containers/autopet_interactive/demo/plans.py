@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common.nnunet.resample import Shape
+
 CONFIGURATION = "3d_fullres"
 SPACING = (4.0, 4.0, 4.0)
 PATCH = (48, 48, 64)
@@ -24,21 +26,31 @@ def make_dataset(subjects: int) -> dict[str, Any]:
     }
 
 
-def make_plans(foregrounds: Sequence[NDArray[np.float32]], median_shape: Sequence[int]) -> dict[str, Any]:
+def make_plans(
+    foregrounds: Sequence[NDArray[np.float32]],
+    median_shape: Sequence[int],
+    *,
+    patch: Shape = PATCH,
+    spacing: tuple[float, float, float] = SPACING,
+    features: Sequence[int] = FEATURES,
+    blocks: Sequence[int] = BLOCKS,
+) -> dict[str, Any]:
     """Give the content of `plans.json`, in the format of nnU-Net's planner for residual encoders.
 
     `foregrounds` are the intensities (HU, SUV) of each channel's tumour voxels; `median_shape` (z, y, x) is
-    the subjects' size in voxels.
+    the subjects' size in voxels of `spacing` (mm); `features` and `blocks` are those of the encoder's stages.
     """
     return {
         "dataset_name": "Dataset001_Phantom",
         "plans_name": "nnUNetResEncUNetPlans",
-        "original_median_spacing_after_transp": list(SPACING),
+        "original_median_spacing_after_transp": list(spacing),
         "original_median_shape_after_transp": list(median_shape),
         "image_reader_writer": "SimpleITKIO",
         "transpose_forward": [0, 1, 2],
         "transpose_backward": [0, 1, 2],
-        "configurations": {CONFIGURATION: _configuration(median_shape)},
+        "configurations": {
+            CONFIGURATION: _configuration(median_shape, patch, spacing, _architecture(features, blocks))
+        },
         "experiment_planner_used": "ResEncUNetPlanner",
         "label_manager": "LabelManager",
         "foreground_intensity_properties_per_channel": {
@@ -47,20 +59,25 @@ def make_plans(foregrounds: Sequence[NDArray[np.float32]], median_shape: Sequenc
     }
 
 
-def _configuration(median_shape: Sequence[int]) -> dict[str, Any]:
+def _configuration(
+    median_shape: Sequence[int],
+    patch: Shape,
+    spacing: tuple[float, float, float],
+    architecture: dict[str, Any],
+) -> dict[str, Any]:
     return {
         "data_identifier": f"nnUNetPlans_{CONFIGURATION}",
         "preprocessor_name": "DefaultPreprocessor",
         "batch_size": BATCH,
-        "patch_size": list(PATCH),
+        "patch_size": list(patch),
         "median_image_size_in_voxels": list(median_shape),
-        "spacing": list(SPACING),
+        "spacing": list(spacing),
         "normalization_schemes": ["CTNormalization", "CTNormalization"],
         "use_mask_for_norm": [False, False],
         **_resampling("data", is_seg=False, order=3),
         **_resampling("seg", is_seg=True, order=1),
         **_resampling("probabilities", is_seg=False, order=1),
-        "architecture": _architecture(),
+        "architecture": architecture,
         "batch_dice": True,
     }
 
@@ -77,17 +94,17 @@ def _resampling(what: str, *, is_seg: bool, order: int) -> dict[str, Any]:
     }
 
 
-def _architecture() -> dict[str, Any]:
-    stages = len(FEATURES)
+def _architecture(features: Sequence[int], blocks: Sequence[int]) -> dict[str, Any]:
+    stages = len(features)
     return {
         "network_class_name": "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
         "arch_kwargs": {
             "n_stages": stages,
-            "features_per_stage": list(FEATURES),
+            "features_per_stage": list(features),
             "conv_op": "torch.nn.modules.conv.Conv3d",
             "kernel_sizes": [[3, 3, 3]] * stages,
             "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
-            "n_blocks_per_stage": list(BLOCKS),
+            "n_blocks_per_stage": list(blocks),
             "n_conv_per_stage_decoder": [1] * (stages - 1),
             "conv_bias": True,
             "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",

@@ -25,16 +25,16 @@ SUBJECTS = 48
 FINGERPRINTED = 12
 """Subjects whose intensities go into the plans."""
 FIRST_SEED = 4_000_000
-STEPS = 2000
+STEPS = 700
 MIRROR_AXES = (2,)
 """Left and right alone: a body's back and feet are not alike to its front and head."""
 CHANNELS, LABELS = ("CT", "PET"), ("lesion", "physiological uptake")
 DESIGN = Design(
-    spacing=(4.0, 4.0, 4.0),
-    patch=(48, 48, 64),
-    batch=3,
-    features=(8, 16, 32, 64),
-    blocks=(1, 2, 2, 1),
+    spacing=(5.0, 5.0, 5.0),
+    patch=(32, 40, 48),
+    batch=2,
+    features=(8, 16, 32, 48),
+    blocks=(1, 1, 2, 1),
     schemes=("CTNormalization", "ZScoreNormalization"),
 )
 

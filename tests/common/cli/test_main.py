@@ -69,6 +69,50 @@ def test_mask_lies_where_the_platform_looks_for_it(run, case, tmp_path):
     )
 
 
+OWN_INTERFACE = {
+    "title": "Lesions, with sockets of the model's own",
+    "inputs": [
+        {
+            "slug": "scan",
+            "kind": "image",
+            "relative_path": "images/scan",
+            "channel": "CT",
+            "names_mask": True,
+        },
+        {
+            "slug": "tracer",
+            "kind": "image",
+            "relative_path": "images/tracer",
+            "channel": "PET",
+            "reference": True,
+        },
+    ],
+    "outputs": [
+        {
+            "slug": "organs",
+            "kind": "segmentation",
+            "relative_path": "images/organs",
+            "labels": ["lesion", "liver"],
+        }
+    ],
+    "run": {"engine": "cpu"},
+}
+
+
+def test_a_models_own_sockets_count(run, case, news, golden_model, tmp_path):
+    model = edited(golden_model, tmp_path / "model", lambda d: d.update(interface=OWN_INTERFACE))
+    (case / "inputs.json").unlink()
+    (case / "images/ct").rename(case / "images/scan")
+    (case / "images/pet").rename(case / "images/tracer")
+    assert run(model=model) == (0, [])
+    assert any("engine cpu (interface.json)" in line for line in news)
+    assert (tmp_path / "output/images/organs/case.mha").is_file()
+    check = ["check", "autopet_interactive", "--input", str(case), "--output", str(tmp_path / "output")]
+    assert main([*check, "--model", str(model)]) == 0
+    assert main(check) == 2
+    assert main([*check, "--model", str(tmp_path)]) == 3
+
+
 def test_mask_is_the_only_file_written(run, tmp_path):
     run()
     assert [str(p.relative_to(tmp_path / "output")) for p in tmp_path.glob("output/**/*.*")] == [MASK]
@@ -389,6 +433,14 @@ def test_phantom_into_a_file_is_exit_code_2(tmp_path, capsys):
     assert "the phantom cannot be written" in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_masks_are_compared_by_one_label(phantom_input, capsys):
+    folders = ["--truth", str(phantom_input.parent), "--prediction", str(phantom_input.parent)]
+    assert main(["evaluate", *folders, "--label", "1"]) == 0
+    assert "1 cases: Dice 1.000 (mean)" in capsys.readouterr().out
+    assert main(["evaluate", *folders, "--label", "2"]) == 0
+    assert "1 cases: Dice - (mean)" in capsys.readouterr().out
+
+
 def test_missing_package_is_exit_code_4(monkeypatch, tmp_path, capsys):
     def module(name, part):
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
@@ -408,6 +460,7 @@ def test_missing_package_is_exit_code_4(monkeypatch, tmp_path, capsys):
         ["run", "autopet_interactive", "--engine", "x"],
         ["run", "autopet_interactive", "--time-limit", "-1"],
         ["run", "autopet_interactive", "--time-limit", "inf"],
+        ["evaluate", "--truth", "x", "--prediction", "x", "--label", "0"],
         ["phantom", "--output", "x", "--seed", "-1"],
         ["phantom", "--output", "x", "--shape", "0", "1", "1"],
         ["phantom", "--output", "x", "--spacing", "1e-30", "1", "1"],

@@ -52,6 +52,17 @@ def test_cases_are_paired_by_name(truth: Path, prediction: Path) -> None:
     assert missed.metrics.false_negative == pytest.approx(8 * VOXEL_ML)
 
 
+def test_one_label_is_compared_where_one_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "truth" / "case.mha", cube(2) + 2 * cube(3, at=4))
+    write(tmp_path / "prediction" / "case.mha", cube(2) + 2 * cube(3, at=5))
+    folders = tmp_path / "truth", tmp_path / "prediction"
+    dice = {label: evaluate(*folders, label)[0].metrics.dice for label in (None, 1, 2, 3)}
+    assert dice[None] == pytest.approx(2 * 16 / 70)
+    assert dice[1] == 1
+    assert dice[2] == pytest.approx(2 * 8 / 54)
+    assert math.isnan(dice[3])
+
+
 def test_summary_leaves_healthy_patients_out_of_the_dice(truth: Path, prediction: Path) -> None:
     summary = summarise(evaluate(truth, prediction))
     assert summary.cases == 3

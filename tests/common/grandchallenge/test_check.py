@@ -165,6 +165,15 @@ def test_mask_named_after_the_reference_passes_where_the_interface_says_so(
     assert check_output(input_dir, output_dir, replace(INTERFACE, inputs=inputs)) == mask
 
 
+def test_every_label_that_the_interface_names_passes(input_dir: Path, output_dir: Path, mask: Path) -> None:
+    interface = replace(INTERFACE, outputs=(replace(MASK, labels=("lesion", "liver", "spleen")),))
+    save(mask, VOXELS * 3)
+    assert check_output(input_dir, output_dir, interface) == mask
+    save(mask, VOXELS * 4)
+    with refused(mask, "holds the label 4, expected 0 to 3 only"):
+        check_output(input_dir, output_dir, interface)
+
+
 def test_other_labels_are_refused(input_dir: Path, output_dir: Path, mask: Path) -> None:
     save(mask, VOXELS * 255)
     with refused(mask, "holds the label 255, expected 0 and 1 only"):

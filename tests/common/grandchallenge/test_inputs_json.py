@@ -87,6 +87,14 @@ def test_malformed_list_is_refused(tmp_path: Path, document: object, fragment: s
         sockets_of_case(tmp_path, INTERFACE)
 
 
+@pytest.mark.parametrize("depth", [0, 1])
+def test_entries_that_the_platform_adds_are_ignored(tmp_path: Path, depth: int) -> None:
+    entries = [listed("ct", "images/ct"), listed("pet", "images/pet")]
+    (entries[0] if depth == 0 else entries[0]["socket"])["new"] = {"of": ["any", "kind"]}
+    write(tmp_path, entries)
+    assert sockets_of_case(tmp_path, INTERFACE) == (CT, PET)
+
+
 def test_list_that_is_not_json_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "inputs.json"
     path.write_text("[{")

@@ -79,6 +79,10 @@ def test_every_algorithm_has_a_sound_interface() -> None:
         (0, "outside", "air", "outside"),
         (0, "unnamed", "tumor", "only points can be unnamed"),
         (2, "unnamed", "lesion", "unnamed"),
+        (0, "channel", 1, "channel: found 1, expected a text"),
+        (0, "channel", "PET", "pet, pet: two images are the same channel"),
+        (2, "channel", "clicks", "only an image can be a channel"),
+        (0, "labels", ["liver"], "only a segmentation can have labels"),
         (0, "colour", "red", "colour"),
     ],
 )
@@ -87,6 +91,28 @@ def test_broken_socket_is_named(tmp_path: Path, socket: int, entry: str, value: 
     document["inputs"][socket][entry] = value
     with pytest.raises(ValueError, match=message):
         load(tmp_path, document)
+
+
+def test_an_image_is_named_as_its_channel_or_else_as_its_slug() -> None:
+    assert PET.image_name == "pet"
+    assert replace(PET, slug="fdg-pet", channel="PET").image_name == "pet"
+
+
+def test_a_mask_has_one_label_where_the_interface_names_none() -> None:
+    assert MASK.labels == ("lesion",)
+
+
+@pytest.mark.parametrize("labels", [["liver"], ["lesion", "spleen"], [f"organ {i}" for i in range(255)]])
+def test_labels_are_named_in_their_order(tmp_path: Path, labels: list[str]) -> None:
+    outputs = [{**asdict(MASK), "labels": labels}]
+    assert load(tmp_path, {**DOCUMENT, "outputs": outputs}).mask.labels == tuple(labels)
+
+
+@pytest.mark.parametrize("labels", [[], ["lesion", "lesion"], [f"organ {i}" for i in range(256)]])
+def test_labels_that_a_mask_cannot_have_are_refused(tmp_path: Path, labels: list[str]) -> None:
+    outputs = [{**asdict(MASK), "labels": labels}]
+    with pytest.raises(ValueError, match="expected 1 to 255 labels of different names"):
+        load(tmp_path, {**DOCUMENT, "outputs": outputs})
 
 
 @pytest.mark.parametrize("outputs", [[], [asdict(MASK), {**asdict(MASK), "slug": "other"}], [asdict(CT)]])
@@ -98,6 +124,11 @@ def test_exactly_one_segmentation_comes_out(tmp_path: Path, outputs: object) -> 
 def test_segmentation_is_no_input(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a segmentation"):
         load(tmp_path, {**DOCUMENT, "inputs": [asdict(PET_ALONE), {**asdict(MASK), "slug": "prior"}]})
+
+
+def test_what_is_wrong_with_an_interface_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^\S*interface\.json: interface\.title: found 1, expected a text$"):
+        load(tmp_path, {**DOCUMENT, "title": 1, "inputs": 2})
 
 
 def test_interface_that_is_not_json_is_named(tmp_path: Path) -> None:
@@ -112,6 +143,6 @@ def test_path_inside_a_folder_is_relative(path: str) -> None:
     assert is_relative_path(path)
 
 
-@pytest.mark.parametrize("path", ["", ".", "/images", "../x", "a/../b", "a//b", "a/", "a\nb", None, 3])
-def test_path_that_leaves_a_folder_is_not_relative(path: object) -> None:
+@pytest.mark.parametrize("path", ["", ".", "/images", "../x", "a/../b", "a//b", "a/", "a\nb"])
+def test_path_that_leaves_a_folder_is_not_relative(path: str) -> None:
     assert not is_relative_path(path)

@@ -66,6 +66,15 @@ def test_listed_paths_win(input_dir: Path) -> None:
     assert case.clicks == ()
 
 
+def test_images_are_named_as_the_networks_channels(input_dir: Path) -> None:
+    inputs = (replace(CT, slug="low-dose-ct", channel="CT"), replace(PET, slug="fdg-pet", channel="PET"))
+    case = read_case(input_dir, Interface("Other slugs", inputs, (MASK,)))
+    np.testing.assert_array_equal(case.images["ct"], noise(GRID.shape, 1) * 300)
+    np.testing.assert_array_equal(case.images["pet"], noise(GRID.shape, 2))
+    assert case.geometry == GRID
+    assert case.stem == "ct-of-case"
+
+
 def list_inputs(input_dir: Path, *sockets: Socket) -> Path:
     path = input_dir / "inputs.json"
     entries = ({"slug": socket.slug, "relative_path": socket.relative_path} for socket in sockets)

@@ -1,0 +1,1 @@
+"""The original implementations, and checkpoints in a form that they read."""
