@@ -1,6 +1,6 @@
-"""Trains the demo checkpoint: `python -m containers.l2snet.demo.train --output DIR`.
+"""Train the demo checkpoint: `python -m containers.l2snet.demo.train --output DIR`.
 
-Everything comes from seeds. The seeds of the training's phantoms start far from those that people try.
+The training is reproducible by its seeds, which are far from those that users try for their own phantoms.
 """
 
 import logging
@@ -21,7 +21,7 @@ from common.demo.training import expect_rare_foreground, initialise, train
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
 from common.export.checkpoints.v1.plans import MIRROR_AXES, PLANS_FILE
 from common.export.checkpoints.v1.unet import GenericUNet
-from containers.l2snet.demo.shallow_localiser import ShallowLocaliser, whole_state
+from containers.l2snet.demo.shallow_localiser import ShallowLocaliser, full_state_dict
 from containers.l2snet.demo.subjects import in_frames
 from containers.l2snet.export import IMAGE_CHANNELS, read_plans
 
@@ -76,7 +76,7 @@ def _train_localisation(path: Path, steps: int, subjects: int) -> None:
     network = ShallowLocaliser()
     initialise(network, FIRST_SEED)
     expect_rare_foreground(network.segmentation_head[0])
-    save_weights(whole_state(train(network, slices, steps=steps, seed=FIRST_SEED)), path)
+    save_weights(full_state_dict(train(network, slices, steps=steps, seed=FIRST_SEED)), path)
 
 
 def _train_segmentation(folder: Path, plans: dict[str, Any], steps: int, subjects: int) -> None:
