@@ -57,7 +57,7 @@ install_locked() {
   local lock=$ROOT/$1/requirements.txt
   say "Installing the packages of $1 into .venv"
   : >"$(record_of "$1")"
-  pip_install --requirement "$lock" 2>/dev/null || install_with_uv "$lock" ||
+  pip_install --require-hashes --requirement "$lock" 2>/dev/null || install_with_uv "$lock" ||
     fail "The packages of $1/requirements.txt cannot be installed into .venv."
   cp "$lock" "$(record_of "$1")"
 }
@@ -69,7 +69,8 @@ pip_install() {
 # Indexes as a rule have only torch's builds for GPUs, of several gigabytes; uv knows where those for CPUs are.
 install_with_uv() {
   pip_install uv &&
-    "$VENV/bin/uv" pip install --quiet --python "$VENV/bin/python" --torch-backend cpu --no-deps --requirement "$1"
+    "$VENV/bin/uv" pip install --quiet --python "$VENV/bin/python" --torch-backend cpu --no-deps --require-hashes \
+      --requirement "$1"
 }
 
 install_project() {

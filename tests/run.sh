@@ -6,8 +6,8 @@ source "$ROOT/docker/venv.sh"
 usage() {
   cat <<'EOF'
 Usage: tests/run.sh [PYTEST ARGUMENT ...]
-Makes the virtual environment .venv, or brings it up to date, then runs ruff, mypy and pytest. PYTHON names another
-interpreter than python3; it must be 3.11 or later.
+Makes the virtual environment .venv, or brings it up to date, then runs ruff, mypy, import-linter and pytest. PYTHON
+names another interpreter than python3; it must be 3.11 or later.
 EOF
 }
 
@@ -19,6 +19,7 @@ main() {
   "$VENV/bin/ruff" check || status=1
   "$VENV/bin/ruff" format --check || status=1
   "$VENV/bin/mypy" || status=1
+  "$VENV/bin/lint-imports" --no-cache --no-logo || status=1
   "$VENV/bin/pytest" "$@" || status=1
   return "$status"
 }

@@ -3,12 +3,13 @@
 import logging
 import sys
 import time
-from types import TracebackType
 from typing import Self
+
+from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
 
-BAR_WIDTH = 40
+BAR = "[{bar:40}] {n}/{total} {unit}, {remaining_s:.0f} s left "
 
 
 class Progress:
@@ -21,33 +22,36 @@ class Progress:
         self.total = total
         self.unit = unit
         self._done = 0
-        self._tenths = 0
         self._start = time.monotonic() if start is None else start
-        self._terminal = sys.stderr.isatty()
+        self._bar = self._make_bar() if sys.stderr.isatty() else None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._terminal and self._done:
-            sys.stderr.write("\n")
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
     def step(self) -> None:
         """Count one step, and show it where that is due."""
         self._done += 1
-        tenths = 10 * self._done // self.total
-        if self._terminal:
-            filled = BAR_WIDTH * self._done // self.total
-            bar = "#" * filled + "." * (BAR_WIDTH - filled)
-            sys.stderr.write(
-                f"\r[{bar}] {self._done}/{self.total} {self.unit}, {self._remaining():.0f} s left "
-            )
-            sys.stderr.flush()
-        elif tenths > self._tenths:
-            logger.info("%d of %d %s, %.0f s left", self._done, self.total, self.unit, self._remaining())
-        self._tenths = tenths
+        if self._bar is not None:
+            self._bar.update()
+        elif 10 * self._done // self.total > 10 * (self._done - 1) // self.total:
+            left = (time.monotonic() - self._start) / self._done * (self.total - self._done)
+            logger.info("%d of %d %s, %.0f s left", self._done, self.total, self.unit, left)
 
-    def _remaining(self) -> float:
-        return (time.monotonic() - self._start) / self._done * (self.total - self._done)
+    def _make_bar(self) -> tqdm:
+        # Nothing is shown before the first step; the time left comes from the mean since the start.
+        bar = tqdm(
+            total=self.total,
+            unit=self.unit,
+            bar_format=BAR,
+            ascii=".#",
+            smoothing=0,
+            mininterval=0,
+            delay=1e-9,
+        )
+        bar.start_t -= time.monotonic() - self._start
+        bar.last_print_t = 0.0
+        return bar

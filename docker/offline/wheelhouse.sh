@@ -26,7 +26,8 @@ download() {
   local layer=$1 folder=$2
   shift 2
   # shellcheck disable=SC2046
-  python3 -m pip download --quiet --no-deps --dest "$folder" --requirement "$ROOT/docker/$layer/requirements.txt" \
+  python3 -m pip download --quiet --no-deps --dest "$folder" \
+    --require-hashes --requirement "$ROOT/docker/$layer/requirements.txt" \
     --implementation cp --python-version 3.11 --abi cp311 --abi abi3 --abi none $(platforms) "$@"
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from common import algorithms
 from common.demo.phantom.phantom import make_phantom
 from common.demo.phantom.writing import write_phantom
 
@@ -35,6 +36,13 @@ def image(engine, version):
     """The algorithm's image, built from this checkout."""
     subprocess.run([ROOT / "build.sh", ALGORITHM], check=True, stdin=subprocess.DEVNULL)
     return f"{ALGORITHM}:{version}"
+
+
+@pytest.fixture(scope="session", params=algorithms.names())
+def every_algorithm(engine, request):
+    """Each algorithm's name, its image and its demo's model built from this checkout."""
+    subprocess.run([ROOT / "build.sh", request.param], check=True, stdin=subprocess.DEVNULL)
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,8 @@ from tests.docker.conftest import ROOT
 pytestmark = pytest.mark.docker
 
 
-@pytest.mark.parametrize("algorithm", algorithms.names())
-def test_mask_is_the_one_of_a_run_outside_the_container(engine, algorithm, version, case, tmp_path):
-    subprocess.run([ROOT / "build.sh", algorithm], check=True, stdin=subprocess.DEVNULL)
-    model = ROOT / "build" / algorithm / "model"
+def test_mask_is_the_one_of_a_run_outside_the_container(every_algorithm, version, case, tmp_path):
+    algorithm, model = every_algorithm, ROOT / "build" / every_algorithm / "model"
     (tmp_path / "output").mkdir()
     command = [ROOT / "docker/as_platform.sh", f"{algorithm}:{version}", case, model, tmp_path / "output"]
     subprocess.run(command, check=True)

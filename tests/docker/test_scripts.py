@@ -31,7 +31,15 @@ def test_unknown_algorithm_is_named_with_those_there_are(script):
 
 
 @pytest.mark.parametrize(
-    "script", ["build.sh", "test.sh", "export.sh", "docker/offline/base.sh", "docker/offline/wheelhouse.sh"]
+    "script",
+    [
+        "build.sh",
+        "test.sh",
+        "export.sh",
+        "docker/lock.sh",
+        "docker/offline/base.sh",
+        "docker/offline/wheelhouse.sh",
+    ],
 )
 def test_help_says_how_to_use_it(script):
     ended = run(ROOT / script, "--help")

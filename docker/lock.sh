@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Pins every package that the images, the tools and the tests install, with the hashes of its files.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+usage() {
+  cat <<'EOF'
+Usage: docker/lock.sh [OPTION-OF-UV ...]
+Rewrites each requirements.txt from the requirements.in beside it with `uv pip compile`. Each holds what it adds to the
+ones before it, so that they install one after the other with --no-deps. Versions stay, with their hashes, while they
+fit; --upgrade or --upgrade-package NAME takes newer ones. torch's CPU builds come from PyTorch's index, or, where
+UV_FIND_LINKS is set, from that folder; a new version's lock should list the builds for all Python versions.
+EOF
+}
+
+LAYERS=(docker/runtime docker/tools tests)
+
+# Names of the packages that requirements files pin.
+names() {
+  sed --quiet 's/^\([a-z0-9-]*\)==.*/\1/p' "$@"
+}
+
+# lock LAYER EARLIER-REQUIREMENTS OPTION-OF-UV ...
+lock() {
+  local layer=$1 earlier=$2
+  shift 2
+  say "Locking $layer"
+  # shellcheck disable=SC2046
+  "$UV" pip compile --quiet --config-file docker/uv.toml --python-version 3.11 \
+    --python-platform x86_64-unknown-linux-gnu --generate-hashes --no-annotate \
+    --custom-compile-command docker/lock.sh --constraints "$earlier" \
+    $(names "$earlier" | sed 's/^/--no-emit-package=/') \
+    --output-file "$layer/requirements.txt" "$@" "$layer/requirements.in" >/dev/null
+}
+
+main() {
+  local layer scratch
+  [[ ${1:-} == --help ]] && usage && return
+  cd "$ROOT"
+  scratch=$(mktemp --directory)
+  # shellcheck disable=SC2064
+  trap "rm -rf '$scratch'" EXIT
+  python3 -m venv "$scratch"
+  "$scratch/bin/pip" install --quiet --disable-pip-version-check uv
+  UV=$scratch/bin/uv
+  [[ -n ${UV_FIND_LINKS:-} ]] || export UV_TORCH_BACKEND=cpu
+  : >"$scratch/earlier.txt"
+  for layer in "${LAYERS[@]}"; do
+    lock "$layer" "$scratch/earlier.txt" "$@"
+    cat "$layer/requirements.txt" >>"$scratch/earlier.txt"
+  done
+}
+
+main "$@"

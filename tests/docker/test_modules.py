@@ -1,0 +1,104 @@
+"""Which modules and packages each algorithm's image has, and which a run imports."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from common import algorithms
+from tests.docker.conftest import ROOT
+
+LISTING = """
+import json, sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+code = Path("/opt/petct")
+folders = [Path(folder) for folder in sys.path if folder and Path(folder).is_dir()]
+found = {
+    "modules": [".".join(path.relative_to(code).with_suffix("").parts) for path in code.rglob("*.py")],
+    "importable": [path.name.partition(".")[0] for folder in folders for path in folder.iterdir()],
+    "installed": [package.name for package in distributions()],
+}
+print(json.dumps(found))
+"""
+FOR_TRAINING_AND_TESTS = {
+    "batchgenerators",
+    "dynamic_network_architectures",
+    "grand_challenge_metrics",
+    "matplotlib",
+    "mypy",
+    "nnunetv2",
+    "onnx",
+    "onnxscript",
+    "pandas",
+    "pytest",
+    "sklearn",
+    "torch",
+}
+LEFT_OUT = re.compile(r"common\.(demo|evaluation|export)\b|containers\.\w+\.(demo|export)\b")
+
+
+def locked(layer):
+    """Names of the packages that a layer's lock pins."""
+    return set(re.findall(r"^([\w-]+)==", (ROOT / layer / "requirements.txt").read_text(), re.MULTILINE))
+
+
+def imported(statement):
+    """Modules that are there at the end of an interpreter that runs a statement."""
+    at_end = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))"
+    command = [sys.executable, "-c", f"{at_end}; {statement}"]
+    return set(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stderr.split())
+
+
+def require_for_a_run_only(modules):
+    assert not {module for module in modules if LEFT_OUT.match(module)}
+    assert not {module.partition(".")[0] for module in modules} & FOR_TRAINING_AND_TESTS
+
+
+@pytest.fixture(scope="module")
+def listing(every_algorithm, version):
+    """What is in an algorithm's image."""
+    command = [
+        "docker",
+        "run",
+        "--rm",
+        "--entrypoint",
+        "python",
+        f"{every_algorithm}:{version}",
+        "-c",
+        LISTING,
+    ]
+    return json.loads(subprocess.check_output(command, text=True))
+
+
+@pytest.mark.docker
+def test_code_in_an_image_is_one_algorithms_alone(every_algorithm, listing):
+    modules = set(listing["modules"])
+    assert {"common.cli.run", f"containers.{every_algorithm}.algorithm"} <= modules
+    require_for_a_run_only(modules)
+    shared = {module for module in modules if module.startswith("common.")}
+    own = {module for module in modules if module.startswith(f"containers.{every_algorithm}.")}
+    assert modules - shared - own == {"containers.__init__"}
+
+
+@pytest.mark.docker
+def test_packages_in_an_image_are_those_locked_for_a_run(listing):
+    assert "numpy" in listing["importable"]
+    require_for_a_run_only(listing["importable"])
+    assert {name.lower().replace("_", "-") for name in listing["installed"]} == locked("docker/runtime")
+
+
+def test_command_imports_nothing_that_images_leave_out():
+    modules = imported("from common.cli.main import main; main(['run', '--help'])")
+    assert "common.cli.run" in modules
+    require_for_a_run_only(modules)
+
+
+@pytest.mark.parametrize("algorithm", algorithms.names())
+def test_algorithm_imports_nothing_that_images_leave_out(algorithm):
+    modules = imported(f"import containers.{algorithm}.algorithm")
+    assert "common.inference.predict" in modules
+    require_for_a_run_only(modules)
