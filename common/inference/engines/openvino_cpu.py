@@ -74,7 +74,7 @@ def load(path: Path, precision: Precision) -> OpenVinoEngine:
 
 
 def _configuration(precision: Precision) -> dict[str, str | int | bool]:
-    """OpenVINO counts the machine's cores; more threads than a container's quota slow each other down."""
+    """Return the options; OpenVINO counts all cores, but threads beyond the quota slow each other down."""
     hint: dict[str, str | int | bool] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
     if threads := effective_quota():
         return hint | {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}

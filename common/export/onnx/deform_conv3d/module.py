@@ -17,6 +17,6 @@ class DeformConv3d(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, D, H, W) to (N, O, D, H, W)."""
+        """Map features (N, C, D, H, W) to (N, O, D, H, W)."""
         ones = [1, 1, 1]
         return deform_conv3d(x, self.conv_offset(x), self.weight, self.bias, ones, ones, ones, 1, 1)
