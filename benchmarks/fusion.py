@@ -51,9 +51,9 @@ def one_by_one() -> Callable[[], Mask]:
 
 
 def fuse_one_by_one(segmentation: Volume, localisation: Volume) -> Mask:
-    high, cue = segmentation > fusion.HIGH, localisation > fusion.CUE
+    high, cue = segmentation > fusion.HIGH_THRESHOLD, localisation > fusion.CUE_THRESHOLD
     largest_high = max(sizes(high), default=0)
-    segmented, count = ndimage.label(segmentation > fusion.LOW, NEIGHBOURS)
+    segmented, count = ndimage.label(segmentation > fusion.LOW_THRESHOLD, NEIGHBOURS)
     segmented_sizes = [int((segmented == label).sum()) for label in range(1, count + 1)]
     result = np.zeros(segmentation.shape, bool)
     if largest_high < fusion.MIN_HIGH_SIZE and max(segmented_sizes, default=0) < fusion.MIN_LOW_SIZE:
@@ -67,7 +67,7 @@ def fuse_one_by_one(segmentation: Volume, localisation: Volume) -> Mask:
             result |= component & high
         else:
             result |= component
-    cue_sizes, limit = sizes(cue), fusion.USUAL_LIMIT
+    cue_sizes, limit = sizes(cue), fusion.DEFAULT_SIZE_LIMIT
     if len(cue_sizes) >= count + fusion.MIN_SURPLUS:
         limit = sorted([0, *cue_sizes])[-(count + fusion.MIN_SURPLUS + 1)]
     localised, _ = ndimage.label(cue, NEIGHBOURS)
@@ -76,7 +76,7 @@ def fuse_one_by_one(segmentation: Volume, localisation: Volume) -> Mask:
         if (component & result).any():
             continue
         peak = segmentation[component].max()
-        if peak > fusion.LIKELY or (size > limit and peak >= fusion.UNLIKELY):
+        if peak > fusion.LIKELY_THRESHOLD or (size > limit and peak >= fusion.UNLIKELY_THRESHOLD):
             result |= component & (segmentation == peak)
     return result.view(np.uint8)
 

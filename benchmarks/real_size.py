@@ -22,7 +22,7 @@ from benchmarks.real_checkpoints import WRITERS
 from benchmarks.scenario import FOLDER as BENCHMARKS
 from common.errors import PetctError
 from common.inference.engines import EngineName, Precision, machine
-from common.inference.engines.ladder import carrier, make_engine, rungs
+from common.inference.engines.ladder import backend, make_engine, rungs
 from common.inference.network import Network
 from common.inference.schedule import Passes
 from common.inference.tiles import TileGrid
@@ -131,7 +131,7 @@ def report(algorithm: str, folds: int) -> None:
     print(f"{'':24}{'s/tile':>10}{'peak GiB':>10}{'one pass':>12}{'all passes':>12}")
     for rung in rungs("auto", "bfloat16"):
         name = f"{rung.name}, {rung.precision}"
-        if reason := carrier(rung.name).missing(rung.precision):
+        if reason := backend(rung.name).missing(rung.precision):
             print(f"{name:24}{reason}")
             continue
         tile = tile_on(network.folds[0].path, rung.name, rung.precision)

@@ -1,4 +1,4 @@
-"""Connected components of a sparse mask, found in its runs of voxels rather than in the whole volume."""
+"""Connected components of sparse masks, computed on runs of voxels instead of the whole volume."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,21 +11,21 @@ from scipy.sparse.csgraph import connected_components
 
 @dataclass(frozen=True)
 class Components:
-    """A mask's 18-connected components: voxels that share a face or an edge belong together."""
+    """The 18-connected components of a mask: voxels with a common face or edge are connected."""
 
     voxels: NDArray[np.intp]
     """Flat indices of the mask's voxels, ascending."""
     labels: NDArray[np.intp]
-    """Component of each of these voxels, counted from 0."""
+    """Component of each of these voxels, numbered from 0."""
     sizes: NDArray[np.intp]
-    """Voxels of each component."""
+    """Number of voxels of each component."""
 
     @classmethod
     def of(cls, mask: NDArray[np.bool_]) -> Self:
-        """The components of a mask (z, y, x)."""
+        """Compute the components of a mask (z, y, x)."""
         voxels = np.flatnonzero(mask)
         starts, ends = _runs(voxels, mask.shape)
-        count, run_labels = connected_components(_touching(starts, ends, mask.shape), directed=False)
+        count, run_labels = connected_components(_adjacency(starts, ends, mask.shape), directed=False)
         labels = np.repeat(run_labels.astype(np.intp), ends - starts)
         return cls(voxels, labels, np.bincount(labels, minlength=count))
 
@@ -34,24 +34,25 @@ class Components:
 
     @property
     def largest(self) -> int:
-        """Voxels of the largest component, 0 if there is none."""
+        """Number of voxels of the largest component, 0 if there is none."""
         return int(self.sizes.max(initial=0))
 
     def count(self, flags: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """How many voxels of each component have the flag; one flag per entry of `voxels`."""
+        """Count the flagged voxels of each component; `flags` has one entry per entry of `voxels`."""
         return np.bincount(self.labels[flags], minlength=len(self))
 
     def peak(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The highest value in each component; one value per entry of `voxels`."""
+        """Return the maximum in each component; `values` has one entry per entry of `voxels`."""
         peaks = np.full(len(self), -np.inf, np.float32)
         np.maximum.at(peaks, self.labels, values)
         return peaks
 
 
 def _runs(voxels: NDArray[np.intp], shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First voxel and the one after the last of every run along x, on a grid with one row and column more.
+    """Return start and end (exclusive) of every run along x, as flat indices of a padded grid.
 
-    The added row and column are empty: no run goes on in the next row, and no neighbour wraps around.
+    The grid is padded by one empty row and column, so that runs end with their row and neighbours do not wrap
+    around.
     """
     depth, height, width = shape
     z, y, x = np.unravel_index(voxels, shape)
@@ -60,25 +61,25 @@ def _runs(voxels: NDArray[np.intp], shape: tuple[int, ...]) -> tuple[NDArray[np.
     return padded[gaps[:-1]], padded[gaps[1:]] + 1
 
 
-def _touching(starts: NDArray[np.intp], ends: NDArray[np.intp], shape: tuple[int, ...]) -> coo_array:
-    """Which runs share a face or an edge, as a sparse matrix."""
+def _adjacency(starts: NDArray[np.intp], ends: NDArray[np.intp], shape: tuple[int, ...]) -> coo_array:
+    """Return the sparse adjacency matrix of runs with a common face or edge."""
     row = shape[2] + 1
     plane = row * (shape[1] + 1)
     neighbours = [
         _overlaps(starts, ends, shift, reach)
         for shift, reach in ((row, 1), (plane, 1), (plane - row, 0), (plane + row, 0))
     ]
-    these, others = np.concatenate(neighbours, axis=1)
-    return coo_array((np.ones(len(these), bool), (these, others)), (len(starts), len(starts)))
+    first, second = np.concatenate(neighbours, axis=1)
+    return coo_array((np.ones(len(first), bool), (first, second)), (len(starts), len(starts)))
 
 
 def _overlaps(
     starts: NDArray[np.intp], ends: NDArray[np.intp], shift: int, reach: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pairs of runs that overlap once the first is shifted, and grown by `reach` at both ends."""
+    """Return pairs of runs that overlap after the first is shifted and extended by `reach` at both ends."""
     first = np.searchsorted(ends, starts + (shift - reach), side="right")
     last = np.searchsorted(starts, ends + (shift + reach), side="left")
     counts = last - first
-    these = np.repeat(np.arange(len(starts)), counts)
-    within = np.arange(len(these)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return these, np.repeat(first, counts) + within
+    run = np.repeat(np.arange(len(starts)), counts)
+    position = np.arange(len(run)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return run, np.repeat(first, counts) + position

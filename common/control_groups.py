@@ -1,4 +1,4 @@
-"""The control groups that the process is in, which bound a container's memory and cores."""
+"""The control groups (cgroups) of this process, which limit the memory and cores of a container."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +12,10 @@ ROOT = Path("/sys/fs/cgroup")
 def control_groups(
     controller: Controller, membership: Path = MEMBERSHIP, root: Path = ROOT
 ) -> Iterator[tuple[Path, int]]:
-    """Folders of the process's control groups and of those above them, with their version, 1 or 2.
+    """Yield the folders of the process's control groups and their ancestors, with their version (1 or 2).
 
-    A container mostly sees its own group as the root, but may know itself by the path outside. Source:
-    Linux's admin-guide/cgroup-v1/ and admin-guide/cgroup-v2.rst.
+    A container usually sees its own group as the root, but `membership` may give its path on the host.
+    Source: Linux's admin-guide/cgroup-v1/ and admin-guide/cgroup-v2.rst.
     """
     try:
         lines = membership.read_text().splitlines()

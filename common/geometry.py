@@ -1,6 +1,16 @@
 """Where an image's voxels lie in the patient."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def triple(values: Iterable[T]) -> tuple[T, T, T]:
+    """Return three values as a tuple; `ValueError` for any other number of values."""
+    first, second, third = values
+    return first, second, third
 
 
 @dataclass(frozen=True)

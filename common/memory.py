@@ -1,4 +1,4 @@
-"""How much memory is left, asked before a long computation instead of being killed in it."""
+"""Available memory, checked before a long computation that would otherwise be killed."""
 
 import logging
 import resource
@@ -11,17 +11,17 @@ from common.sizes import at_least, at_most
 logger = logging.getLogger(__name__)
 
 MIB, GIB = 2**20, 2**30
-MARGIN = 64 * 2**20
-"""Kept for libraries that end the process when they get no working memory, as OpenBLAS does."""
+MARGIN = 64 * MIB
+"""Reserve for libraries that abort the process when an allocation fails, such as OpenBLAS."""
 CONTROL_FILES = {
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     2: ("memory.max", "memory.current", "inactive_file"),
 }
-"""Limit, usage, and the file caches' entry in `memory.stat`, for each version of control groups."""
+"""Limit, usage, and the entry of the file cache in `memory.stat`, for each cgroup version."""
 
 
 def require_memory(needed: int, purpose: str) -> None:
-    """Raise `MachineError` when fewer than `needed` bytes are left for `purpose`."""
+    """Raise `MachineError` if fewer than `needed` bytes are available for `purpose`."""
     left = max(0, available_memory() - MARGIN)
     if needed > left:
         raise MachineError(
@@ -32,28 +32,28 @@ def require_memory(needed: int, purpose: str) -> None:
 
 
 def available_memory() -> int:
-    """Bytes this process can still get: the tightest of machine, container and process limits."""
+    """Return the bytes this process can still allocate: the minimum over machine, container and process."""
     limits = [_machine(), container_memory(), _process()]
     return max(0, min(limit for limit in limits if limit is not None))
 
 
 def container_memory(membership: Path = MEMBERSHIP, root: Path = ROOT) -> int | None:
-    """Bytes that the process's control group and those above it still allow, or `None` without a limit.
+    """Return the bytes that the process's control groups still allow, `None` without a limit.
 
-    File caches do not count: the kernel drops them. Source: Linux's admin-guide/cgroup-v1/memory.rst and
-    admin-guide/cgroup-v2.rst.
+    The file cache does not count as used, because the kernel reclaims it. Source: Linux's
+    admin-guide/cgroup-v1/memory.rst and admin-guide/cgroup-v2.rst.
     """
     left = (_left(folder, version) for folder, version in control_groups("memory", membership, root))
     return min((bytes_ for bytes_ in left if bytes_ is not None), default=None)
 
 
 def peak_memory() -> int:
-    """Bytes this process has held at most; `ru_maxrss` would count what its parent held, too."""
+    """Return the peak resident memory of this process in bytes; `ru_maxrss` would include its parent's."""
     return _field(Path("/proc/self/status"), "VmHWM") or 0
 
 
 def present_memory() -> int:
-    """Bytes this process holds now."""
+    """Return the resident memory of this process in bytes."""
     return _field(Path("/proc/self/status"), "VmRSS") or 0
 
 
@@ -75,7 +75,7 @@ def _left(folder: Path, version: int) -> int | None:
 
 
 def _process() -> int | None:
-    """What `RLIMIT_DATA`, which the platform sets, leaves beyond the present data segment."""
+    """Return what `RLIMIT_DATA`, which the platform sets, leaves beyond the current data segment."""
     limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
     if limit == resource.RLIM_INFINITY:
         return None
@@ -83,7 +83,7 @@ def _process() -> int | None:
 
 
 def _field(path: Path, name: str) -> int | None:
-    """A field given in kB, in bytes."""
+    """Read a field in kB; return it in bytes."""
     for line in path.read_text().splitlines():
         key, _, value = line.partition(":")
         if key == name:

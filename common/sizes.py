@@ -1,13 +1,13 @@
-"""Numbers of bytes in a message that refuses: never below zero, and never equal where one is too few."""
+"""Sizes for error messages, rounded so that a required size never looks equal to a smaller available one."""
 
 
 def at_least(size: int, unit: int) -> str:
-    """What is needed, in `unit` bytes: two decimals, rounded up."""
+    """Format a required size in units of `unit` bytes: two decimals, rounded up, at least 0."""
     return _decimals(-(-100 * max(size, 0) // unit))
 
 
 def at_most(size: int, unit: int) -> str:
-    """What there is, in `unit` bytes: two decimals, rounded down."""
+    """Format an available size in units of `unit` bytes: two decimals, rounded down, at least 0."""
     return _decimals(100 * max(size, 0) // unit)
 
 

@@ -13,7 +13,7 @@ EOF
 
 PLATFORM_MEMORY=$((7 * 1024 ** 3))
 
-# Bytes: what the platform's smallest machine, of 8 GiB, leaves an algorithm, or this machine where it has less.
+# Memory limit in bytes: what an algorithm gets on the platform's smallest machine (8 GiB), or less if this machine has less.
 memory() {
   local here=$(($(sed --quiet 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo) * 1024))
   echo $((here < PLATFORM_MEMORY ? here : PLATFORM_MEMORY))

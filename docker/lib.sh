@@ -1,4 +1,4 @@
-# What the scripts share: names, versions, messages, and petct with torch.
+# Shared by the scripts: names, versions, messages, and petct with torch.
 # shellcheck shell=bash disable=SC2034
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -12,13 +12,13 @@ say() {
   printf '%s\n' "$*" >&2
 }
 
-# For what the caller got wrong.
+# Exit because of an error of the caller.
 refuse() {
   say "$*"
   exit 2
 }
 
-# For what the machine lacks.
+# Exit because something is missing on this machine.
 fail() {
   say "$*"
   exit 1
@@ -28,7 +28,7 @@ engine_answers() {
   timeout 60 docker version >/dev/null 2>&1
 }
 
-# Sets DOCKER to yes where an engine answers; elsewhere to nothing, and says what follows from it.
+# Sets DOCKER to "yes" if a Docker engine answers; otherwise to "", and prints the consequence given as $1.
 find_docker() {
   DOCKER=yes
   engine_answers || {
@@ -46,7 +46,7 @@ has_image() {
   docker image inspect "$1" >/dev/null 2>&1
 }
 
-# A folder of containers with an algorithm.py is an algorithm, as common/algorithms.py has it.
+# Every folder in containers/ with an algorithm.py is an algorithm, as in common/algorithms.py.
 all_algorithms() {
   local module
   for module in "$ROOT"/containers/*/algorithm.py; do
@@ -54,7 +54,7 @@ all_algorithms() {
   done
 }
 
-# Sets ALGORITHMS to the names given, or to all where none is given.
+# Sets ALGORITHMS to the given names, or to all algorithms if there are none.
 choose_algorithms() {
   local name
   for name in "$@"; do
@@ -77,7 +77,7 @@ image_id() {
   docker image inspect --format '{{.Id}}' "$1" 2>/dev/null
 }
 
-# Where the id of the image that this checkout built is kept: record_of_image NAME, an algorithm's or "tools"
+# The file with the id of the image that this checkout built: record_of_image NAME, an algorithm or "tools"
 record_of_image() {
   echo "$ROOT/build/$1/image"
 }
@@ -87,7 +87,7 @@ record_image() {
   image_id "$2" >"$(record_of_image "$1")"
 }
 
-# Checkouts on one machine share the engine, and so the images' names: need_own_image NAME IMAGE REMEDY
+# All checkouts on a machine share the engine and the image names, so check the image: need_own_image NAME IMAGE REMEDY
 need_own_image() {
   local record
   record=$(record_of_image "$1")
@@ -106,7 +106,7 @@ demo_of() {
   echo "$ROOT/containers/$1/demo/checkpoint"
 }
 
-# The checkpoint whose model was exported last; empty where none was.
+# The checkpoint whose model was exported last; empty if there is none.
 checkpoint_of() {
   head -n 1 "$ROOT/build/$1/made_from" 2>/dev/null || true
 }
@@ -115,13 +115,13 @@ is_demo() {
   [[ $(checkpoint_of "$1") == "$(demo_of "$1")" ]]
 }
 
-# One hash over the content and the paths of files and folders.
+# One hash over the paths and contents of all files in the given files and folders.
 fingerprint() {
   find "$@" -type f -not -name '*.pyc' -print0 | sort --zero-terminated | xargs --null sha256sum | sha256sum
 }
 
-# Runs petct on this checkout as the calling user, in the image with torch where an engine answers, else from .venv.
-# In the image there are only the folders and files named: petct_tools [--read PATH | --write PATH] ... -- ARGUMENT ...
+# Runs petct from this checkout as the calling user: in the tools image if an engine answers, otherwise from .venv.
+# The image can access only the given paths: petct_tools [--read PATH | --write PATH] ... -- ARGUMENT ...
 petct_tools() {
   local volumes=()
   while [[ $1 != -- ]]; do

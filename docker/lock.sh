@@ -15,7 +15,7 @@ EOF
 
 LAYERS=(docker/runtime docker/tools tests)
 
-# Names of the packages that requirements files pin.
+# Names of the packages pinned in requirements files.
 names() {
   sed --quiet 's/^\([a-z0-9-]*\)==.*/\1/p' "$@"
 }

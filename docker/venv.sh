@@ -1,7 +1,7 @@
-# The virtual environment .venv: petct where no Docker engine answers, and the tests.
+# The virtual environment .venv, for the tests and for petct if no Docker engine answers.
 # shellcheck shell=bash
 
-# Installs the packages that the folders' requirements.txt lock, as far as they are missing: provide_venv FOLDER ...
+# Installs the missing packages of the requirements.txt in each folder: provide_venv FOLDER ...
 provide_venv() {
   local folder
   fits "$@" || make_venv
@@ -15,7 +15,7 @@ record_of() {
   echo "$VENV/installed/${1//\//_}"
 }
 
-# Whether .venv was made here and holds nothing but what the folders lock now.
+# True if .venv was created by this checkout and matches the current requirements.txt of the folders.
 fits() {
   local folder record
   [[ $(cat "$VENV/installed/root" 2>/dev/null) == "$ROOT" ]] && has_interpreter || return 1
@@ -39,7 +39,7 @@ make_venv() {
   local python=${PYTHON:-python3}
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 ||
     fail "$python is missing or older than 3.11: install Python 3.11 or later, or set PYTHON to such an interpreter."
-  # In an activated .venv, python3 is a link in the folder that is made anew.
+  # In an activated .venv, python3 is a link into the folder that is deleted below.
   [[ $(command -v "$python") != "$VENV"/* ]] || python=$("$python" -c 'import sys; print(sys._base_executable)')
   [[ ! -e $VENV || -e $VENV/installed ]] || fail "$VENV was not made by these scripts: move it away."
   say "Making .venv with $python"
@@ -52,7 +52,7 @@ make_venv() {
   echo "$ROOT" >"$VENV/installed/root"
 }
 
-# An empty record stays behind where this is interrupted, and has .venv made anew.
+# If this is interrupted, the record stays empty, so that the next run creates .venv again.
 install_locked() {
   local lock=$ROOT/$1/requirements.txt
   say "Installing the packages of $1 into .venv"
@@ -66,7 +66,7 @@ pip_install() {
   "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps "$@"
 }
 
-# Indexes as a rule have only torch's builds for GPUs, of several gigabytes; uv knows where those for CPUs are.
+# Package indexes usually have only the GPU builds of torch, of several GB; uv finds the CPU builds.
 install_with_uv() {
   pip_install uv &&
     "$VENV/bin/uv" pip install --quiet --python "$VENV/bin/python" --torch-backend cpu --no-deps --require-hashes \

@@ -1,1 +1,1 @@
-"""Synthetic patients and the training of demo networks; not in images."""
+"""Synthetic patients and the training of the demo networks; not part of the container images."""

@@ -1,4 +1,4 @@
-"""Trained demo networks as files in the forms of nnU-Net's trainers of both generations."""
+"""Checkpoint files of the demo networks in the formats of nnU-Net v1 and v2."""
 
 import pickle
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def save_nnunet_v2(
     mirror_axes: Sequence[int],
     epochs: int,
 ) -> None:
-    """Write what nnU-Net v2's trainer writes, without the optimizer's state.
+    """Write a checkpoint of nnU-Net v2's trainer, without the optimizer's state.
 
     Source: `save_checkpoint` in nnunetv2/training/nnUNetTrainer/nnUNetTrainer.py.
     """
@@ -54,9 +54,9 @@ def save_nnunet_v1(
     epochs: int,
     compacted: bool = True,
 ) -> None:
-    """Write what nnU-Net v1's trainer writes, and its companion `.pkl`, without the optimizer's state.
+    """Write a checkpoint of nnU-Net v1's trainer and its `.pkl` file, without the optimizer's state.
 
-    `compacted` weights are smaller than the trainer's, in float16.
+    With `compacted`, the weights are stored by `compact`, in float16, unlike the trainer's.
     Source: `save_checkpoint` in nnunet/training/network_training/network_trainer.py and nnUNetTrainer.py.
     """
     checkpoint = {
@@ -73,12 +73,12 @@ def save_nnunet_v1(
 
 
 def save_weights(weights: Weights, path: Path) -> None:
-    """Write a state dict alone."""
+    """Write a file that holds only a state dict, stored by `compact`."""
     _save(compact(weights), path)
 
 
 def compact(weights: Weights) -> dict[str, torch.Tensor]:
-    """The weights in float16; zeros are a single number repeated, which takes no more space in a file."""
+    """Convert weights to float16, and tensors of zeros to one expanded zero, which takes no space."""
     return {name: _compact(tensor) for name, tensor in weights.items()}
 
 

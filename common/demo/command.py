@@ -1,4 +1,4 @@
-"""The command line of the demos' trainings."""
+"""Command line of the training scripts of the demos."""
 
 import argparse
 import logging
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def output_folder() -> Path:
-    """Read `--output` from the command line, and let the training say how far it is."""
+    """Return `--output` from the command line, and log the training's progress."""
     parser = argparse.ArgumentParser(description="Train the demo checkpoint on phantoms.")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)

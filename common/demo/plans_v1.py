@@ -1,4 +1,4 @@
-"""nnU-Net v1's `plans.pkl` for demo networks, as its planner writes it."""
+"""`plans.pkl` of the demo networks, in the format of nnU-Net v1's experiment planner."""
 
 import pickle
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from common.nnunet.resample import Shape
 
 
 def write_plans(plans: dict[str, Any], folder: Path) -> None:
-    """Write `plans.pkl` into `folder`, which is made."""
+    """Write `plans.pkl` into `folder`, which is created if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PLANS_FILE).write_bytes(pickle.dumps(plans))
 
@@ -31,10 +31,25 @@ def make_plans(
     batch: int,
     scheme: Literal["CT", "nonCT"],
 ) -> dict[str, Any]:
-    """Give the content of `plans.pkl`: one stage, two classes, every modality normalised by the same scheme.
+    """Return the content of `plans.pkl` for one stage and two classes.
 
-    `foregrounds` are the intensities (SUV, HU) of each modality's tumour voxels; `median_shape` (z, y, x) is
-    the subjects' size in voxels at `spacing` (mm).
+    Parameters
+    ----------
+    modalities
+        Names, in channel order.
+    foregrounds
+        Intensities (SUV, HU) of the tumour voxels, one array per modality.
+    patch, median_shape
+        Patch size and median image size in voxels, (z, y, x).
+    spacing
+        Target voxel spacing (z, y, x) in mm.
+    base_features, poolings
+        Feature maps of the first stage; number of poolings along every axis.
+    batch
+        Patches per batch.
+    scheme
+        Normalisation of every modality.
+
     """
     named = dict(enumerate(modalities))
     return {

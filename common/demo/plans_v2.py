@@ -1,4 +1,4 @@
-"""nnU-Net v2's `plans.json` and `dataset.json` for demo networks, in its residual-encoder planner's form."""
+"""`plans.json` and `dataset.json` of the demo networks, as nnU-Net v2's `ResEncUNetPlanner` writes them."""
 
 import json
 from collections.abc import Sequence
@@ -14,34 +14,34 @@ CONFIGURATION = "3d_fullres"
 
 @dataclass(frozen=True)
 class Design:
-    """What a demo network is made of."""
+    """Configuration of a demo network."""
 
     spacing: tuple[float, float, float]
-    """Voxel edges in network space, (z, y, x), in mm."""
+    """Voxel spacing in network space, (z, y, x), in mm."""
     patch: tuple[int, int, int]
-    """Voxels of one tile, (z, y, x)."""
+    """Patch size in voxels, (z, y, x)."""
     batch: int
     features: tuple[int, ...]
-    """Feature maps of each stage."""
+    """Number of feature maps of each stage."""
     blocks: tuple[int, ...]
-    """Residual blocks of each stage's encoder."""
+    """Number of residual blocks of each encoder stage."""
     schemes: tuple[str, ...]
-    """Normalisation of each image channel, by nnU-Net's class names."""
+    """Normalisation of each image channel, as the name of nnU-Net's class."""
 
     @property
     def segmentation_layer(self) -> str:
-        """The layer that gives the logits at full resolution."""
+        """Name of the layer that computes the logits at full resolution."""
         return f"decoder.seg_layers.{len(self.features) - 2}"
 
 
 def write_json(document: dict[str, Any], path: Path) -> None:
-    """Write a document of the checkpoint's folder, which is made."""
+    """Write a JSON document; its folder is created if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def make_dataset(channels: Sequence[str], labels: Sequence[str], subjects: int) -> dict[str, Any]:
-    """Give the content of `dataset.json`; `labels` names label 1 and those after it."""
+    """Return the content of `dataset.json`; `labels` are the names of the labels from 1 on."""
     return {
         "channel_names": {str(index): name for index, name in enumerate(channels)},
         "labels": {"background": 0, **{name: label for label, name in enumerate(labels, start=1)}},
@@ -53,10 +53,10 @@ def make_dataset(channels: Sequence[str], labels: Sequence[str], subjects: int) 
 def make_plans(
     design: Design, foregrounds: Sequence[NDArray[np.float32]], median_shape: Sequence[int]
 ) -> dict[str, Any]:
-    """Give the content of `plans.json`.
+    """Return the content of `plans.json`.
 
-    `foregrounds` are the intensities (HU, SUV) of each channel's foreground voxels; `median_shape` (z, y, x)
-    is the subjects' size in voxels.
+    `foregrounds` are the intensities (HU, SUV) of the foreground voxels, one array per channel;
+    `median_shape` is the median image size in voxels, (z, y, x).
     """
     return {
         "dataset_name": "Dataset001_Phantom",

@@ -1,4 +1,4 @@
-"""Phantoms as networks see them in training."""
+"""Phantoms as training cases."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,29 +11,32 @@ from common.inference.volume import ArrayChannel, Volume
 from common.nnunet.plans import Plans
 from common.nnunet.preprocess import preprocess
 
-LESIONS = 8
-"""More than most patients have, so that there is much to learn from each."""
-LESION = 0.5
-"""Share of a resampled voxel from which on it counts as lesion."""
+LESIONS_PER_PHANTOM = 8
+"""More than in most patients, so that every phantom has many examples."""
+LESION_THRESHOLD = 0.5
+"""A resampled voxel is labelled as lesion above this fraction of lesion."""
 
 
-def ill_phantoms(first_seed: int, count: int) -> Iterator[Phantom]:
-    """Phantoms with many lesions, and without inflamed foci: these look the same and are none."""
+def phantoms_with_lesions(first_seed: int, count: int) -> Iterator[Phantom]:
+    """Generate phantoms with many lesions and no inflammation, which no network can tell from a lesion."""
     for seed in range(first_seed, first_seed + count):
-        yield make_phantom(seed, lesions=LESIONS, inflammations=0)
+        yield make_phantom(seed, lesions=LESIONS_PER_PHANTOM, inflammations=0)
 
 
 def in_network_space(phantom: Phantom, images: Sequence[NDArray[np.float32]], plans: Plans) -> FixedSubject:
-    """Some of the phantom's images (z, y, x) and its truth, as nnU-Net prepares them."""
+    """Preprocess some of the phantom's images (z, y, x) and its ground truth as nnU-Net does.
+
+    The images are copied, so that the phantom keeps its own.
+    """
     channels, space = preprocess([image.copy() for image in images], phantom.geometry.spacing_zyx, plans)
     truth = space.from_image(phantom.truth.astype(np.float32), plans.resample_prediction)
     return FixedSubject(
         image=Volume(space.shape, [ArrayChannel(channel) for channel in channels]),
         truth=Volume(space.shape, [ArrayChannel(binary(truth))]),
-        places=[space.point(click.point) for click in phantom.focus_clicks],
+        centres=[space.point(click.point) for click in phantom.focus_clicks],
     )
 
 
 def binary(truth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A resampled truth as zeros and ones."""
-    return (truth > LESION).astype(np.float32)
+    """Threshold a resampled ground truth to zeros and ones."""
+    return (truth > LESION_THRESHOLD).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Training of small networks for demonstration: quick, seeded, on a CPU.
+"""Fast, reproducible training of small demo networks on a CPU.
 
-The loss is nnU-Net's, cross-entropy and soft Dice over the batch; the schedule is made for a few thousand
-steps.
+The loss is that of nnU-Net: cross-entropy and batch soft Dice. The learning-rate schedule suits a few
+thousand steps.
 """
 
 import logging
@@ -23,25 +23,25 @@ Sampler = Callable[[np.random.Generator], Batch]
 
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-2
-WARM_UP = 0.05
-"""Share of the steps in which the learning rate rises."""
-SMOOTH = 1e-5
-"""Added to both sides of the Dice, so small that a batch without foreground has a Dice of 0."""
-RARE = 0.002
-"""About the share of foreground voxels in a patch."""
-GRADIENT_NORM = 12.0
-"""Longest step's gradient, as nnU-Net clips it."""
+WARM_UP_FRACTION = 0.05
+"""Fraction of the steps in which the learning rate increases."""
+DICE_SMOOTHING = 1e-5
+"""Added to numerator and denominator; so small that a batch without foreground has a Dice of about 0."""
+FOREGROUND_PRIOR = 0.002
+"""Approximate fraction of foreground voxels in a patch."""
+MAX_GRADIENT_NORM = 12.0
+"""Gradients are clipped to this norm, as in nnU-Net."""
 STEPS_PER_LOG_LINE = 50
 
 
-def seeded(make: Callable[[], Network], seed: int) -> Network:
-    """Build a network with the weights that it gives itself, from a seed."""
+def seeded(build: Callable[[], Network], seed: int) -> Network:
+    """Build a network with its own weight initialisation, reproducible by the seed."""
     torch.manual_seed(seed)
-    return make()
+    return build()
 
 
 def initialise(network: nn.Module, seed: int) -> nn.Module:
-    """Give a network, which may lie on the meta device, random weights from a seed."""
+    """Initialise a network, which may be on the meta device, with weights reproducible by the seed."""
     torch.manual_seed(seed)
     network.to_empty(device="cpu")
     for module in network.modules():
@@ -53,23 +53,26 @@ def initialise(network: nn.Module, seed: int) -> nn.Module:
 
 
 def freeze_at_zero(parameters: Iterable[nn.Parameter]) -> None:
-    """Set parameters to zero and let training leave them so: they take no space in a checkpoint."""
+    """Set parameters to zero and exclude them from training; they take no space in a checkpoint."""
     for parameter in parameters:
         nn.init.zeros_(parameter).requires_grad_(False)
 
 
 def expect_rare_foreground(segmentation_layer: nn.Module) -> None:
-    """Let an untrained network say "background" almost everywhere, which saves it hundreds of steps.
+    """Initialise the layer that computes the logits so that foreground starts with a low probability.
 
-    `segmentation_layer` is the one that gives the logits. Source: Lin et al. 2017, "Focal Loss for Dense
-    Object Detection", section 4.1.
+    This saves hundreds of training steps. Source: Lin et al. 2017, "Focal Loss for Dense Object Detection",
+    section 4.1.
     """
     parameters = dict(segmentation_layer.named_parameters())
     with torch.no_grad():
         if "bias" in parameters:
-            parameters["bias"][0], parameters["bias"][1:] = 0, math.log(RARE / (1 - RARE))
+            parameters["bias"][0], parameters["bias"][1:] = (
+                0,
+                math.log(FOREGROUND_PRIOR / (1 - FOREGROUND_PRIOR)),
+            )
         else:
-            # What it sees is mostly positive.
+            # The inputs of the layer are mostly positive.
             parameters["weight"][0] += 1
             parameters["weight"][1:] -= 1
 
@@ -83,15 +86,29 @@ def train(
     mirror_axes: Sequence[int] = (),
     learning_rate: float = LEARNING_RATE,
 ) -> nn.Module:
-    """Train in place, in bfloat16 where the operations allow it, and set the network to inference.
+    """Train a network in place, in bfloat16 where autocast allows it, and return it in evaluation mode.
 
-    The network maps float32 (B, C, …) to logits (B, K, …). `mirror_axes` are the patch's axes along which
-    patches are flipped at random; `learning_rate` is the highest of the schedule. A batch whose gradient is
-    not finite teaches nothing.
+    Steps whose gradient is not finite are skipped.
+
+    Parameters
+    ----------
+    network
+        Maps float32 patches (B, C, …) to logits (B, K, …).
+    sampler
+        Returns a batch of patches and labels.
+    steps, seed
+        Number of training steps, and seed of the patches.
+    mirror_axes
+        Spatial axes of the patch along which patches are randomly mirrored.
+    learning_rate
+        Maximum of the one-cycle schedule.
+
     """
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps, pct_start=WARM_UP)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, steps, pct_start=WARM_UP_FRACTION
+    )
     network.train()
     losses = []
     for step in range(1, steps + 1):
@@ -101,7 +118,7 @@ def train(
         loss = segmentation_loss(logits.float(), truths)
         optimizer.zero_grad()
         loss.backward()
-        if nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM).isfinite():
+        if nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM).isfinite():
             optimizer.step()
         schedule.step()
         losses.append(loss.item())
@@ -111,7 +128,7 @@ def train(
 
 
 def segmentation_loss(logits: torch.Tensor, truths: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy less the mean soft Dice of the classes but the first, over the whole batch.
+    """Return the cross-entropy minus the mean soft Dice of the foreground classes over the batch.
 
     `logits` are (B, K, …), `truths` the classes (B, …). Source: nnU-Net's `DC_and_CE_loss` with batch Dice.
     """
@@ -121,14 +138,14 @@ def segmentation_loss(logits: torch.Tensor, truths: torch.Tensor) -> torch.Tenso
     axes = [axis for axis in range(logits.ndim) if axis != 1]
     overlap = (probabilities * expected).sum(axes)
     total = probabilities.sum(axes) + expected.sum(axes)
-    dice = (2 * overlap + SMOOTH) / (total + SMOOTH)
+    dice = (2 * overlap + DICE_SMOOTHING) / (total + DICE_SMOOTHING)
     return functional.cross_entropy(logits, truths) - dice.mean()
 
 
 def mirrored(
     batch: Batch, axes: Sequence[int], rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Flip patches and their truths along each of the patch's axes with an even chance."""
+    """Mirror patches and their labels along each of these spatial axes with probability 0.5."""
     images, truths = batch
     flipped = [axis for axis in axes if rng.random() < 0.5]
     images = np.flip(images, tuple(axis + 2 for axis in flipped))

@@ -1,7 +1,7 @@
-"""How well a mask fits the truth, by autoPET's measures.
+"""Metrics of the autoPET challenge: Dice, false-positive and false-negative volume, volume difference.
 
-Source: nnunetv2/evaluation/evaluate_predictions_autopet.py of autoPET-interactive, after the challenge's own
-evaluation. What grand-challenge-metrics has is taken from there.
+Source: nnunetv2/evaluation/evaluate_predictions_autopet.py of autoPET-interactive, which follows the
+evaluation of the challenge. Dice and relative volume difference come from grand-challenge-metrics.
 """
 
 from dataclasses import dataclass
@@ -23,30 +23,30 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Metrics:
-    """Measures of one mask; volumes in ml."""
+    """Metrics of one predicted mask; volumes in ml."""
 
     dice: float
-    """NaN where the truth is empty."""
+    """Dice similarity coefficient; NaN if the ground truth is empty."""
     false_positive: float
-    """Volume of the mask's components that touch no lesion."""
+    """Volume of the predicted components that overlap no lesion."""
     false_negative: float
-    """Volume of the lesions that the mask does not touch."""
+    """Volume of the lesions that the prediction does not overlap."""
     truth: float
-    """Volume of the truth."""
+    """Volume of the ground truth."""
     volume_difference: float
-    """How much more the mask holds than the truth; negative where it is less."""
+    """Predicted volume minus volume of the ground truth."""
     relative_volume_difference: float
-    """Its magnitude as a fraction of the truth's volume; NaN where the truth is empty."""
+    """Absolute volume difference relative to the ground truth; NaN if that is empty."""
 
 
 def compare(truth: Mask, prediction: Mask, voxel_volume: float) -> Metrics:
-    """Measure a mask against the truth, both (z, y, x) on one grid of voxels of `voxel_volume` ml."""
+    """Compare two masks (z, y, x) on one grid whose voxels have a volume of `voxel_volume` ml."""
     confusion = stats.calculate_confusion_matrix(truth, prediction, labels=[0, 1])
     true, predicted = int(confusion[1].sum()), int(confusion[:, 1].sum())
     return Metrics(
         dice=float(stats.dice_from_confusion_matrix(confusion)[1]) if true else nan,
-        false_positive=voxel_volume * _voxels_apart(prediction, truth),
-        false_negative=voxel_volume * _voxels_apart(truth, prediction),
+        false_positive=voxel_volume * _missed_voxels(prediction, truth),
+        false_negative=voxel_volume * _missed_voxels(truth, prediction),
         truth=voxel_volume * true,
         volume_difference=voxel_volume * (predicted - true),
         relative_volume_difference=(
@@ -55,8 +55,8 @@ def compare(truth: Mask, prediction: Mask, voxel_volume: float) -> Metrics:
     )
 
 
-def _voxels_apart(mask: Mask, other: Mask) -> int:
-    """Voxels of the 18-connected components of `mask` that share none with `other`."""
+def _missed_voxels(mask: Mask, other: Mask) -> int:
+    """Count the voxels in 18-connected components of `mask` that do not overlap `other`."""
     components = Components.of(mask)
-    apart = components.count(other.ravel()[components.voxels]) == 0
-    return int(components.sizes[apart].sum())
+    missed = components.count(other.ravel()[components.voxels]) == 0
+    return int(components.sizes[missed].sum())

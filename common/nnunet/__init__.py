@@ -1,1 +1,1 @@
-"""nnU-Net's recipe with NumPy and SciPy alone: plans, preprocessing and its inverse."""
+"""nnU-Net's plans, preprocessing and postprocessing, with NumPy and SciPy only."""

@@ -1,4 +1,4 @@
-"""A case's images in the order that a network's plans name them."""
+"""A case's images in the channel order of the plans."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,10 @@ from common.nnunet.plans import Plans
 
 
 def take_images(case: Case, plans: Plans) -> list[NDArray[np.float32]]:
-    """The images (z, y, x) for the plans' channels, taken out of the case so that none is held twice.
+    """Return the images (z, y, x) for the plans' channels and remove all images from the case.
 
-    Those that no channel wants are dropped. The case names its images as the channels, in lower case: `CT` is
-    `ct`. Raises `InputError` when the case has no such image.
+    An image has the name of its channel in lower case: `ct` for `CT`. Raises `InputError` if an image is
+    missing in the case.
     """
     for channel in plans.channels:
         if channel.name.lower() not in case.images:

@@ -1,37 +1,36 @@
-"""How much memory a case takes with nnU-Net's recipe, known before any of it is taken."""
+"""Memory that preprocessing, prediction and resampling of a case need, computed in advance."""
 
 from math import prod
 
-from common.geometry import Geometry
+from common.geometry import Geometry, triple
 from common.nnunet.plans import Plans
 from common.nnunet.resample import Shape, resampled_shape
 
 FLOAT32 = 4
-FILLING = 8
-"""Bytes per voxel while the holes of the non-zero mask are filled, of which the labels take four."""
+HOLE_FILLING = 8
+"""Bytes per voxel while the holes of the non-zero mask are filled; four of them for the labels."""
 
 
 def recipe_memory(geometry: Geometry, plans: Plans, sums: int | None = None) -> int:
-    """Bytes beyond the images: resampled channels, the sums over tiles, and the way back to a mask.
+    """Return the bytes needed beside the images, for an image that has no zero border to crop.
 
-    As much as an image takes that has nothing to crop. `sums` are the numbers that are summed up at a time,
-    by default one for each voxel.
+    They hold the resampled channels, the sums of the logits over tiles, and the prediction on the image's
+    grid. `sums` is the number of sums held at a time, by default one per voxel in network space.
     """
     forward = plans.transpose_forward
-    transposed = tuple(geometry.shape[axis] for axis in forward)
+    transposed = triple(geometry.shape[axis] for axis in forward)
     shape = network_shape(geometry, plans)
     image, volume = prod(transposed), prod(shape)
-    # A resampled channel is a new one, and the spline of a channel goes through a volume as large.
+    # Resampling allocates every channel anew, and one volume of that size as an intermediate result.
     channels = 0 if shape == transposed else len(plans.channels) + 1
     needed = FLOAT32 * (volume * channels + (volume if sums is None else sums) + image)
     if any(channel.use_mask for channel in plans.channels):
-        return max(needed, FILLING * image) + image
+        return max(needed, HOLE_FILLING * image) + image
     return needed
 
 
 def network_shape(geometry: Geometry, plans: Plans) -> Shape:
-    """Voxels in network space of an image that has nothing to crop."""
-    a, b, c = plans.transpose_forward
-    shape, spacing = geometry.shape, geometry.spacing_zyx
-    transposed = (shape[a], shape[b], shape[c]), (spacing[a], spacing[b], spacing[c])
-    return resampled_shape(*transposed, plans.spacing)
+    """Return the shape in network space of an image that has no zero border to crop."""
+    shape = triple(geometry.shape[axis] for axis in plans.transpose_forward)
+    spacing = triple(geometry.spacing_zyx[axis] for axis in plans.transpose_forward)
+    return resampled_shape(shape, spacing, plans.spacing)

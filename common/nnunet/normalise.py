@@ -11,14 +11,14 @@ from common.errors import InputError
 from common.nnunet.plans import ChannelSpec, Statistics
 
 MIN_STD = 1e-8
-"""Divide by no less than this."""
+"""Lower bound of the divisor."""
 
 
 def normalise(image: NDArray[np.float32], channel: ChannelSpec, mask: NDArray[np.bool_] | None) -> None:
-    """Overwrite an image (z, y, x) with what the network expects for that channel.
+    """Normalise an image (z, y, x; HU, SUV) in place, by the scheme of its channel.
 
-    `mask` is the non-zero region, of the image's shape; only channels with `use_mask` look at it.
-    Raises `InputError` for intensities that the channel's scheme excludes.
+    `mask` is the non-zero region (z, y, x), needed by channels with `use_mask`. Raises `InputError` for
+    intensities that the scheme does not allow.
     """
     match channel.scheme:
         case "ct":
@@ -37,7 +37,7 @@ def normalise(image: NDArray[np.float32], channel: ChannelSpec, mask: NDArray[np
 
 
 def mean_and_std(image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> tuple[float, float]:
-    """Mean and standard deviation, in float64, slice by slice so that no copy of the image is made."""
+    """Return mean and standard deviation in float64, computed slice by slice without a copy of the image."""
     slices = [image[z] if mask is None else image[z][mask[z]] for z in range(len(image))]
     count = max(1, sum(s.size for s in slices))
     mean = sum(float(s.sum(dtype=np.float64)) for s in slices) / count
@@ -66,17 +66,17 @@ def _ct2(image: NDArray[np.float32], channel: ChannelSpec) -> None:
             f"channel {channel.name}: found no intensity between {low:g} and {high:g}, as in the training; "
             "check the image's unit"
         )
-    mean, spread = mean_and_std(image, inside)
+    mean, std = mean_and_std(image, inside)
     np.clip(image, low, high, out=image)
     image -= mean
-    image /= max(spread, MIN_STD)
+    image /= max(std, MIN_STD)
 
 
 def _z_score(image: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> None:
-    mean, spread = mean_and_std(image, mask)
+    mean, std = mean_and_std(image, mask)
     where = True if mask is None else mask
     np.subtract(image, np.float32(mean), out=image, where=where)
-    np.divide(image, np.float32(max(spread, MIN_STD)), out=image, where=where)
+    np.divide(image, np.float32(max(std, MIN_STD)), out=image, where=where)
 
 
 def _rgb(image: NDArray[np.float32], channel: ChannelSpec) -> None:

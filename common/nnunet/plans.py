@@ -1,7 +1,7 @@
-"""The numbers of an nnU-Net plan that inference needs, one type for both generations.
+"""The parts of nnU-Net's plans that inference needs, as one type for nnU-Net v1 and v2.
 
-`Plans` is plain data: it goes into `model.json` and comes back without a pickle. Values that make no sense
-are a `ValueError`.
+`Plans` is plain data that is written to `model.json` and read back without pickle. Invalid values raise
+`ValueError`.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from pydantic.dataclasses import dataclass
 from common.documents import STRICT
 
 ORDERS = range(6)
-"""Orders of the splines that SciPy has."""
+"""Spline orders that SciPy supports."""
 
 Scheme = Literal["ct", "ct2", "z_score", "none", "rescale_0_1", "rgb_0_1"]
 
 
 @dataclass(frozen=True, config=STRICT)
 class Statistics:
-    """Intensities of the training set's foreground, in the image's own unit (HU, SUV)."""
+    """Foreground intensities of the training set, in the unit of the image (HU, SUV)."""
 
     mean: float
     std: float
@@ -31,14 +31,14 @@ class Statistics:
 
 @dataclass(frozen=True, config=STRICT)
 class ChannelSpec:
-    """One image channel and how its intensities are normalised."""
+    """One image channel and its intensity normalisation."""
 
     name: str
     scheme: Scheme
     use_mask: bool = False
-    """Take mean and spread over the non-zero region only, and leave the rest at zero."""
+    """Compute mean and standard deviation over the non-zero region only, and leave the rest at zero."""
     statistics: Statistics | None = None
-    """Needed by `ct` and `ct2` (the percentiles), ignored by the others."""
+    """Required by `ct` and by `ct2` (percentiles only), ignored by other schemes."""
 
     def __post_init__(self) -> None:
         if self.scheme in ("ct", "ct2") and self.statistics is None:
@@ -47,14 +47,14 @@ class ChannelSpec:
 
 @dataclass(frozen=True, config=STRICT)
 class Resampling:
-    """How volumes are brought from one spacing to another."""
+    """Interpolation between two voxel spacings."""
 
     order: int
-    """Spline order in plane."""
+    """Spline order in plane, and along all axes where none is resampled separately."""
     order_z: int = 0
-    """Spline order across the coarse axis, where that axis is resampled separately."""
+    """Spline order along the axis of coarse spacing, where it is resampled separately."""
     force_separate_z: bool | None = None
-    """`None`: separately where one spacing is more than three times another."""
+    """Resample that axis separately; `None`: only if one spacing is more than 3 times another one."""
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS or self.order_z not in ORDERS:
@@ -63,16 +63,17 @@ class Resampling:
 
 @dataclass(frozen=True, config=STRICT)
 class Plans:
-    """One configuration of an nnU-Net plan.
+    """One configuration of nnU-Net's plans.
 
-    Axes are those of the network: the image's (z, y, x) permuted by `transpose_forward`.
+    Axes are those of the network: (z, y, x) of the image, permuted by `transpose_forward`.
     """
 
     generation: Literal[1, 2]
+    """Major version of nnU-Net."""
     patch: tuple[int, int, int]
-    """Voxels of one tile."""
+    """Patch size in voxels."""
     spacing: tuple[float, float, float]
-    """Voxel edges in network space, in mm."""
+    """Voxel spacing in network space, in mm."""
     transpose_forward: tuple[int, int, int]
     channels: tuple[ChannelSpec, ...]
     resample_data: Resampling
@@ -91,12 +92,12 @@ class Plans:
             raise ValueError("found no channels, expected at least one")
 
     def with_names(self, names: Sequence[str]) -> "Plans":
-        """The same plans with other names for the channels, in their order."""
+        """Return a copy with other channel names, in channel order."""
         named = zip(self.channels, names, strict=True)
         return replace(self, channels=tuple(replace(channel, name=name) for channel, name in named))
 
     @property
     def transpose_backward(self) -> tuple[int, int, int]:
-        """The permutation that undoes `transpose_forward`."""
+        """The inverse permutation of `transpose_forward`."""
         forward = self.transpose_forward
         return forward.index(0), forward.index(1), forward.index(2)

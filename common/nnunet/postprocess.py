@@ -1,4 +1,4 @@
-"""nnU-Net v1's postprocessing: the smaller components are removed where that helped in cross-validation.
+"""nnU-Net v1's postprocessing: only the largest component is kept if that helped in cross-validation.
 
 Source: nnunet/postprocessing/connected_components.py (nnU-Net 1.7.1).
 """
@@ -14,13 +14,13 @@ from common.geometry import Geometry
 
 @dataclass(frozen=True, config=STRICT)
 class KeepLargest:
-    """All components go but the largest."""
+    """Remove all connected components except the largest."""
 
     unless_mm3: float | None = None
-    """Components of at least that size stay too."""
+    """Components of at least this volume in mm³ are kept, too."""
 
     def apply(self, mask: NDArray[np.uint8], voxel_mm3: float) -> NDArray[np.uint8]:
-        """The mask (z, y, x) without them; voxels belong together that share a face."""
+        """Return the mask (z, y, x) with the kept components; components are 6-connected (common faces)."""
         labels, _ = ndimage.label(mask)
         sizes = np.bincount(labels.ravel())
         sizes[0] = 0
@@ -33,12 +33,12 @@ class KeepLargest:
 
 @dataclass(frozen=True, config=STRICT)
 class Postprocessing:
-    """What is done to the mask at the end."""
+    """Postprocessing of the mask; `None` changes nothing."""
 
     keep_largest: KeepLargest | None
 
     def apply(self, mask: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
-        """The mask (z, y, x) on an image's grid, after it."""
+        """Return the processed mask (z, y, x) on the image's grid."""
         if self.keep_largest is None:
             return mask
         return self.keep_largest.apply(mask, 1000 * geometry.voxel_volume_ml)

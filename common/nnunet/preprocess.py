@@ -1,7 +1,7 @@
-"""From images to the network's volume: transpose, crop to non-zero, normalise, resample.
+"""nnU-Net's preprocessing: transpose, crop to non-zero, normalise, resample.
 
-Sources: nnunetv2/preprocessing/preprocessors/default_preprocessor.py and, for the first generation, which
-resamples before it normalises, nnunet/preprocessing/preprocessing.py (nnU-Net 1.7.1).
+Sources: nnunetv2/preprocessing/preprocessors/default_preprocessor.py and, for nnU-Net v1, which resamples
+before it normalises, nnunet/preprocessing/preprocessing.py (nnU-Net 1.7.1).
 """
 
 from collections.abc import Sequence
@@ -12,41 +12,53 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from common.errors import InputError
+from common.geometry import triple
 from common.nnunet.normalise import normalise
 from common.nnunet.plans import Plans, Resampling
-from common.nnunet.resample import Shape, Spacing, resample, resampled_shape
+from common.nnunet.resample import Spacing, resample, resampled_shape
 from common.nnunet.space import Crop, NetworkSpace
 
 Images = list[NDArray[np.float32]]
 Mask = NDArray[np.bool_]
 
-HALF = np.float32(0.5 - 1e-6)
-"""A voxel half inside the non-zero region counts as inside, rounding or not."""
+MASK_THRESHOLD = np.float32(0.5 - 1e-6)
+"""Slightly below 0.5, so that a voxel half inside the non-zero region is inside despite rounding errors."""
 
 
 def preprocess(
     images: Sequence[NDArray[np.float32]], spacing: Spacing, plans: Plans
 ) -> tuple[Images, NetworkSpace]:
-    """The network's channels, one per image, and where they lie.
+    """Preprocess images; return the network's channels, one per image, and their position in the image.
 
-    `images` (z, y, x) are in the plans' channel order, on one grid of that spacing (z, y, x, in
-    mm). They are overwritten: at a clinical size there is no memory for a second copy.
-    Raises `InputError` when every voxel of every image is zero, or the others lie too close together for
-    the plans' spacing.
+    Parameters
+    ----------
+    images
+        (z, y, x), in HU or SUV, in the plans' channel order, on one grid. They are overwritten, because a
+        clinical case leaves no memory for a second copy.
+    spacing
+        Voxel spacing of the images, (z, y, x), in mm.
+    plans
+        nnU-Net's plans.
+
+    Raises
+    ------
+    InputError
+        All voxels are zero, or the non-zero region is smaller than one voxel of the plans' spacing.
+
     """
     forward = plans.transpose_forward
     transposed = [image.transpose(forward) for image in images]
     crop = nonzero_region(transposed)
     cropped = [image[crop] for image in transposed]
     mask = filled_mask(cropped) if any(channel.use_mask for channel in plans.channels) else None
-    image_spacing = (spacing[forward[0]], spacing[forward[1]], spacing[forward[2]])
-    shape = resampled_shape(_shape(cropped[0]), image_spacing, plans.spacing)
+    image_spacing = triple(spacing[axis] for axis in forward)
+    shape = resampled_shape(triple(cropped[0].shape), image_spacing, plans.spacing)
     if min(shape) < 1:
         raise InputError(
-            f"the non-zero field of view has {_shape(cropped[0])} voxels of {image_spacing} mm, expected at "
+            f"the non-zero field of view has {cropped[0].shape} voxels of {image_spacing} mm, expected at "
             f"least one voxel of the network's {plans.spacing} mm; upload the whole PET/CT"
         )
-    space = NetworkSpace(plans, _shape(images[0]), image_spacing, crop, shape)
+    space = NetworkSpace(plans, triple(images[0].shape), image_spacing, crop, shape)
     steps = _resample_and_normalise if plans.generation == 1 else _normalise_and_resample
     return steps(cropped, mask, space), space
 
@@ -62,7 +74,7 @@ def _normalise_and_resample(images: Images, mask: Mask | None, space: NetworkSpa
 def _resample_and_normalise(images: Images, mask: Mask | None, space: NetworkSpace) -> Images:
     if mask is not None:
         how = replace(space.plans.resample_data, order=1, order_z=0)
-        mask = _resample(mask.astype(np.float32), space, how) >= HALF
+        mask = _resample(mask.astype(np.float32), space, how) >= MASK_THRESHOLD
     channels: Images = []
     for image, channel in zip(images, space.plans.channels, strict=True):
         resampled = _resample(image, space, space.plans.resample_data)
@@ -78,7 +90,7 @@ def _resample(volume: NDArray[np.float32], space: NetworkSpace, how: Resampling)
 
 
 def nonzero_region(images: Sequence[NDArray[np.float32]]) -> Crop:
-    """The smallest box that holds every voxel that is not zero in some image."""
+    """Return the bounding box of the voxels that are non-zero in at least one image."""
     nonzero = np.zeros(images[0].shape, bool)
     for image in images:
         nonzero |= image != 0
@@ -90,7 +102,7 @@ def nonzero_region(images: Sequence[NDArray[np.float32]]) -> Crop:
 
 
 def filled_mask(images: Sequence[NDArray[np.float32]]) -> Mask:
-    """Where some image is not zero, with the holes that this region encloses."""
+    """Return the mask of voxels that are non-zero in at least one image, with holes filled."""
     background = np.logical_and.reduce([image == 0 for image in images])
     padded = np.pad(background, 1, constant_values=True)
     labels, _ = ndimage.label(padded)
@@ -101,8 +113,3 @@ def _extent(indices: NDArray[np.intp]) -> slice:
     if indices.size == 0:
         raise InputError("every voxel of every image is zero; expected a PET/CT of a patient")
     return slice(int(indices[0]), int(indices[-1]) + 1)
-
-
-def _shape(array: NDArray[np.float32]) -> Shape:
-    a, b, c = array.shape
-    return a, b, c

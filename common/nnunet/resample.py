@@ -1,8 +1,8 @@
-"""Resampling as nnU-Net does it, one axis at a time.
+"""nnU-Net's resampling, one axis at a time.
 
-nnU-Net resizes with `skimage.transform.resize`, which is SciPy's spline zoom on voxel centres with
-the edge repeated. That spline is a linear map along each axis alone, so a volume is resampled
-exactly by one small matrix product per axis: the matrix is the same zoom applied to the identity.
+nnU-Net resizes with `skimage.transform.resize`, which is SciPy's spline zoom on voxel centres with edge
+padding. This interpolation is linear in the voxel values and separable, so one small matrix product per axis
+gives the same result; the matrix is the zoom of the identity matrix.
 """
 
 from functools import lru_cache, reduce
@@ -11,28 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import zoom
 
+from common.geometry import triple
 from common.nnunet.plans import Resampling
 
 ANISOTROPY_THRESHOLD = 3
-"""A coarse axis is resampled separately above this ratio of spacings (nnU-Net's `ANISO_THRESHOLD`)."""
+"""The coarsest axis is resampled separately above this ratio of spacings (nnU-Net's `ANISO_THRESHOLD`)."""
 
-NEGLIGIBLE = 1e-12
-"""Weights below this change no float32 result."""
+MIN_WEIGHT = 1e-12
+"""Smaller interpolation weights do not change a float32 result."""
 
 Shape = tuple[int, int, int]
+"""In voxels, (z, y, x) or in the network's axes."""
 Spacing = tuple[float, float, float]
+"""In mm, in the same axes."""
 
 
 def resampled_shape(shape: Shape, spacing: Spacing, new_spacing: Spacing) -> Shape:
-    """Voxels per axis after going from one spacing (mm) to another."""
-    a, b, c = (round(old / new * size) for old, new, size in zip(spacing, new_spacing, shape, strict=True))
-    return a, b, c
+    """Return the shape after resampling from one spacing (mm) to another."""
+    return triple(round(old / new * size) for old, new, size in zip(spacing, new_spacing, shape, strict=True))
 
 
 def separate_axis(spacing: Spacing, new_spacing: Spacing, force: bool | None) -> int | None:
-    """The coarse axis to resample on its own, or `None` for all axes together.
+    """Return the coarsest axis if it is to be resampled separately, otherwise `None`.
 
-    `force` is the plans' `force_separate_z`. Facts from `determine_do_sep_z_and_axis` of
+    `force` is the plans' `force_separate_z`. Source: `determine_do_sep_z_and_axis` in
     nnunetv2/preprocessing/resampling/default_resampling.py.
     """
     if force is False:
@@ -52,9 +54,9 @@ def resample(
     new_spacing: Spacing,
     how: Resampling,
 ) -> NDArray[np.float32]:
-    """One channel (z, y, x) brought to `shape`; the volume itself where that is its shape already.
+    """Resample one channel (z, y, x) to `shape`; a volume of that shape is returned itself, not a copy.
 
-    As in `skimage.transform.resize`, no value leaves the range of what it was computed from.
+    As in `skimage.transform.resize`, results are clipped to the range of the input.
     """
     if volume.shape == shape:
         return volume
@@ -80,7 +82,7 @@ def _cheapest_first(shape: tuple[int, ...], new_shape: Shape) -> list[int]:
 
 
 def resample_axis(volume: NDArray[np.float32], axis: int, size: int, order: int) -> NDArray[np.float32]:
-    """An array of any dimensions with one axis brought to `size` by a spline of that order."""
+    """Resample one axis of an array of any dimension to `size` by a spline of the given order."""
     if volume.shape[axis] == size:
         return volume
     if order == 0:
@@ -94,9 +96,9 @@ def resample_axis(volume: NDArray[np.float32], axis: int, size: int, order: int)
 
 
 def nearest(size: int, new_size: int) -> NDArray[np.intp]:
-    """Index of the voxel whose centre is nearest to each of `new_size` voxel centres.
+    """Return the index of the voxel whose centre is nearest to each of `new_size` voxel centres.
 
-    Where two are equally near, rounding decides as it does in nnU-Net, so the order of operations matters.
+    Ties are decided by floating-point rounding as in nnU-Net, so the order of operations matters.
     """
     centres = size / new_size * (np.arange(new_size) + 0.5) - 0.5
     return np.clip(np.floor(centres + 0.5), 0, size - 1).astype(np.intp)
@@ -104,14 +106,14 @@ def nearest(size: int, new_size: int) -> NDArray[np.intp]:
 
 @lru_cache(maxsize=16)
 def spline_matrix(size: int, new_size: int, order: int) -> NDArray[np.float32]:
-    """The (new_size, size) matrix of SciPy's spline zoom along one axis.
+    """Return the matrix (new_size, size) of SciPy's spline zoom along one axis.
 
-    Voxel centres are mapped (`grid_mode`), and the edge voxel is repeated outside.
+    Voxel centres are aligned (`grid_mode`), with edge padding.
     """
     if size == 1:
         return np.ones((new_size, 1), np.float32)
     identity = np.eye(size)
     matrix = zoom(identity, (new_size / size, 1), order=order, mode="nearest", grid_mode=True)
-    # A spline's influence decays to numbers that float32 holds as denormals, which slow a product tenfold.
-    matrix[abs(matrix) < NEGLIGIBLE] = 0
+    # Weights far from the diagonal decay to denormals of float32, which slow the product down tenfold.
+    matrix[abs(matrix) < MIN_WEIGHT] = 0
     return matrix.astype(np.float32)

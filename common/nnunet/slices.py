@@ -1,47 +1,45 @@
-"""Resampling slice by slice, for predictions too large to be held at both sizes."""
+"""Resampling slice by slice, for predictions too large to be in memory at both resolutions."""
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.geometry import triple
 from common.nnunet.plans import Resampling
 from common.nnunet.resample import Shape, Spacing, nearest, resample_axis, separate_axis, spline_matrix
 
 MAX_ORDER = 1
-"""Splines of higher orders reach from a slice to all others."""
+"""With a spline of higher order, every slice depends on all others."""
 
 
 def streams(how: Resampling) -> bool:
-    """Whether slices can be resampled one after the other."""
+    """Return whether the volume can be resampled slice by slice."""
     return max(how.order, how.order_z) <= MAX_ORDER
 
 
 def axis_orders(spacing: Spacing, new_spacing: Spacing, how: Resampling) -> tuple[int, int, int]:
-    """The spline's order along each axis when going from one spacing to another."""
+    """Return the spline order along each axis for resampling from one spacing (mm) to another."""
     separate = separate_axis(spacing, new_spacing, how.force_separate_z)
-    a, b, c = (how.order_z if axis == separate else how.order for axis in range(3))
-    return a, b, c
+    return triple(how.order_z if axis == separate else how.order for axis in range(3))
 
 
 def resample_slices(
     slabs: Iterable[NDArray[np.float32]], shape: Shape, new_shape: Shape, orders: tuple[int, int, int]
 ) -> Iterator[NDArray[np.float32]]:
-    """Slices (C, y, x) of the resampled volume, one after the other along the first axis.
+    """Yield the slices (C, y, x) of the resampled volume, in order along the first axis.
 
-    Gives what `resample` gives for each channel, and holds no more slices than one of the result is made of.
+    The result is that of `resample` for each channel; only the slices needed for the next one are in memory.
 
     Parameters
     ----------
     slabs
-        The volume in pieces (C, slices, y, x), in their order; a piece may be overwritten once the next is
-        asked for.
-    shape
-        Voxels of the volume.
-    new_shape
-        Voxels of the result.
+        The volume in consecutive pieces (C, slices, y, x); a piece may be overwritten once the next one is
+        requested.
+    shape, new_shape
+        Shape of the volume and of the result.
     orders
-        The spline's order along each axis, at most `MAX_ORDER`.
+        Spline order along each axis, at most `MAX_ORDER`.
 
     """
     weights = _weights(shape[0], new_shape[0], orders[0])
@@ -66,14 +64,14 @@ def _slices(slabs: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32
 def _in_plane(
     slice_: NDArray[np.float32], new_shape: Shape, orders: tuple[int, int, int]
 ) -> NDArray[np.float32]:
-    """A slice (C, y, x) at its new size, in memory of its own."""
+    """Resample a slice (C, y, x) in plane, to a new array."""
     resized = resample_axis(slice_, 1, new_shape[1], orders[1])
     resized = resample_axis(resized, 2, new_shape[2], orders[2])
     return resized.copy() if resized is slice_ else resized
 
 
 def _weights(size: int, new_size: int, order: int) -> NDArray[np.float32]:
-    """The (new_size, size) matrix that resamples along the first axis."""
+    """Return the matrix (new_size, size) that resamples along the first axis."""
     if size == new_size:
         return np.eye(size, dtype=np.float32)
     if order == 0:

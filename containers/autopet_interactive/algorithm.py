@@ -1,6 +1,6 @@
-"""autoPET-interactive: lesions in PET/CT, refined by tumour and background clicks.
+"""autoPET-interactive: lesion segmentation in PET/CT, guided by tumour and background clicks.
 
-Rokuss et al. 2025, "Towards Interactive Lesion Segmentation in Whole-Body PET/CT with Promptable
+Source: Rokuss et al. 2025, "Towards Interactive Lesion Segmentation in Whole-Body PET/CT with Promptable
 Models", arXiv 2508.21680.
 """
 
@@ -19,10 +19,10 @@ from containers.autopet_interactive.prompts import ClickSettings, click_channels
 
 
 def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
-    """Lesions (1) and background (0) on the case's grid, (z, y, x).
+    """Segment a case; return the mask (z, y, x) on its grid, 1 in lesions and 0 elsewhere.
 
-    The case's images are used up. Raises `ModelError` for a model that does not fit the case, and
-    `MachineError` when memory or time do not suffice.
+    The images are removed from the case. Raises `ModelError` for a model that does not fit the case, and
+    `MachineError` if memory or time is too short.
     """
     network = model.network("segmentation")
     plans, settings = network.nnunet_plans, model.settings_as(ClickSettings)

@@ -1,7 +1,7 @@
-"""Clicks become input channels of the network.
+"""Encoding of clicks as input channels of the network.
 
-A click is a small ball whose values fall from 1 at its centre, following the Euclidean distance
-transform; clicks that overlap are merged by maximum. A Gaussian is the alternative.
+A click is a small ball whose values decrease from 1 at its centre, following the Euclidean distance
+transform; overlapping balls are merged by maximum. The alternative encoding is a Gaussian.
 Source: nnunetv2/training/dataloading/nnInteractive_clicks.py and `sparse_to_dense_point_gauss` in
 nnunetv2/training/dataloading/utils.py of autoPET-interactive.
 """
@@ -29,10 +29,10 @@ Encoding = Literal["distance", "gaussian"]
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class ClickSettings:
-    """How the network's training showed it a click."""
+    """The encoding of clicks that the network was trained with."""
 
     point_width: float
-    """The ball's radius, a whole number, or the Gaussian's standard deviation, in network voxels."""
+    """Radius of the ball (an integer) or standard deviation of the Gaussian, in voxels of network space."""
     encoding: Encoding
 
     def __post_init__(self) -> None:
@@ -45,15 +45,15 @@ class ClickSettings:
 
 @dataclass(frozen=True)
 class BallChannel:
-    """Balls around voxels of the network's volume, painted into a tile when it is read."""
+    """A channel of balls, which are drawn into a tile when it is read."""
 
     centres: NDArray[np.intp]
-    """Network voxels (n, 3)."""
+    """Voxels in network space, (n, 3)."""
     ball: NDArray[np.float32]
-    """A cube of odd size that holds one ball."""
+    """One ball in a cube of odd size."""
 
     def read(self, window: Window, out: NDArray[np.float32]) -> None:
-        """Paint the balls that reach into the window, on zero."""
+        """Draw the balls that overlap the window, on a background of zeros."""
         out[...] = 0
         radius = self.ball.shape[0] // 2
         first = np.array([w.start for w in window])
@@ -67,9 +67,9 @@ class BallChannel:
 
 
 def click_channels(clicks: Sequence[Click], space: NetworkSpace, settings: ClickSettings) -> list[Channel]:
-    """The channel of tumour clicks and that of background clicks, in network space.
+    """Return the channel of tumour clicks and the channel of background clicks, in network space.
 
-    A click outside the image is ignored with a warning.
+    Clicks outside the image are ignored with a warning.
     """
     inside = [click for click in clicks if _is_inside(click, space.image_shape)]
     return [
@@ -79,7 +79,7 @@ def click_channels(clicks: Sequence[Click], space: NetworkSpace, settings: Click
 
 
 def ball(radius: int) -> NDArray[np.float32]:
-    """A ball's Euclidean distance transform in its bounding cube, 1 at the centre."""
+    """Return the Euclidean distance transform of a ball in its bounding cube, scaled to 1 at the centre."""
     offsets = np.arange(-radius, radius + 1) ** 2
     solid = offsets[:, None, None] + offsets[:, None] + offsets <= radius**2
     distance = distance_transform_edt(solid)

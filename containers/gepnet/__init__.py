@@ -1,1 +1,1 @@
-"""GEPNet: lesions in PET, by a network with 3D deformable convolutions."""
+"""GEPNet: lesion segmentation in PET with 3D deformable convolutions."""

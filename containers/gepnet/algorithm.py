@@ -1,4 +1,4 @@
-"""GEPNet: lesions in PET, or PET/CT, by a network with deformable large-kernel attention.
+"""GEPNet: lesion segmentation in PET or PET/CT with deformable large-kernel attention.
 
 https://github.com/zhengqian1515/GEPNet, "Granularity-Edge Perception Feature Learning Network for 3D PET
 Segmentation".
@@ -19,10 +19,10 @@ from common.nnunet.preprocess import preprocess
 
 
 def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
-    """Lesions (1) and background (0) on the case's grid, (z, y, x).
+    """Segment a case; return the mask (z, y, x) on its grid, 1 in lesions and 0 elsewhere.
 
-    The case's images are used up. Raises `InputError` for a case without the CT that the model wants,
-    `ModelError` for a model that does not fit, and `MachineError` when memory or time do not suffice.
+    The images are removed from the case. Raises `InputError` for a case without the CT that the model needs,
+    `ModelError` for a model that does not fit, and `MachineError` if memory or time is too short.
     """
     network = model.network("segmentation")
     plans, postprocessing = network.nnunet_plans, model.settings_as(Postprocessing)

@@ -1,1 +1,1 @@
-"""L2SNet: localisation in slices, segmentation in volume, and the fusion of the two."""
+"""L2SNet: 2D localisation and 3D segmentation of lesions in PET/CT, and the fusion of both."""

@@ -1,7 +1,7 @@
-"""L2SNet: lesions in PET/CT, localised in slices, segmented in volume, and both joined by rules.
+"""L2SNet: lesion segmentation in PET/CT by 2D localisation, 3D segmentation and their fusion by rules.
 
-Cai et al. 2023, arXiv 2309.05446. As in the original, the two are joined where the 3D network sees the
-case: cropped, and at the plans' spacing.
+Source: Cai et al. 2023, arXiv 2309.05446. As in the original, both are fused in the space of the 3D network:
+cropped, at the plans' spacing.
 """
 
 import numpy as np
@@ -27,10 +27,10 @@ LINEAR = Resampling(order=1, force_separate_z=False)
 
 
 def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
-    """Lesions (1) and background (0) on the case's grid, (z, y, x).
+    """Segment a case; return the mask (z, y, x) on its grid, 1 in lesions and 0 elsewhere.
 
-    The case's images are used up. Raises `ModelError` for a model that does not fit the case, and
-    `MachineError` when memory or time do not suffice.
+    The images are removed from the case. Raises `ModelError` for a model that does not fit the case, and
+    `MachineError` if memory or time is too short.
     """
     network = model.network("segmentation")
     plans, postprocessing = network.nnunet_plans, model.settings_as(Postprocessing)

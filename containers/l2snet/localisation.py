@@ -1,6 +1,7 @@
-"""L2SNet's first phase: where lesions may lie, seen by a 2D network in sagittal slices of the PET.
+"""L2SNet's first phase: localisation of lesions by a 2D network in sagittal slices of the PET.
 
-Cai et al. 2023, arXiv 2309.05446; the numbers are those of `predict_2d` in the published `predict.py`.
+Source: Cai et al. 2023, arXiv 2309.05446; the constants are those of `predict_2d` in the published
+`predict.py`.
 """
 
 import time
@@ -16,26 +17,26 @@ from common.inference.progress import Progress
 from common.inference.schedule import within_time
 from common.nnunet.resample import spline_matrix
 
-FRAME = 400
-"""Rows (y) and columns (z) that every slice is resized to."""
+FRAME_SIZE = 400
+"""Number of rows (y) and of columns (z) that every slice is resized to."""
 ROWS = slice(40, 360)
 COLUMNS = slice(8, 392)
-"""The part of the frame that the network sees."""
+"""The central part of the resized slice that is the network's tile."""
 TILE = (ROWS.stop - ROWS.start, COLUMNS.stop - COLUMNS.start)
 CHANNELS = 5
-"""Neighbouring slices that the network sees together; it marks the middle one."""
+"""Number of adjacent slices in one tile; the network segments the middle one."""
 MIDDLE = CHANNELS // 2
 MAX_SUV = 35
-"""Intensities from 0 to this SUV become -1 to 1; higher ones go beyond."""
+"""SUV from 0 to this value are scaled to -1 to 1, without clipping above."""
 
 Plane = NDArray[np.float32]
 
 
 def localise(pet: NDArray[np.float32], engine: Engine, deadline: float | None = None) -> NDArray[np.float32]:
-    """Return the probability (z, y, x) of a lesion, from a PET (z, y, x) in SUV.
+    """Return the lesion probability (z, y, x) for a PET (z, y, x) in SUV.
 
-    It is zero in the first and last two sagittal slices, which lack neighbours. `deadline` is on
-    `time.monotonic`'s clock. Raises `MachineError` when memory runs out or time does not suffice.
+    It is zero in the first and last two sagittal slices, which lack neighbours. `deadline` is a time of
+    `time.monotonic`. Raises `MachineError` if memory is too small or time too short.
     """
     depth, height, width = pet.shape
     frame = Frame(depth, height)
@@ -46,45 +47,45 @@ def localise(pet: NDArray[np.float32], engine: Engine, deadline: float | None = 
     with Progress(slices, "slices") as progress:
         for x, tile in enumerate(_tiles(pet, frame), start=MIDDLE):
             logits = engine.run(tile[None])[0]
-            probability[x] = frame.put_back(expit(logits[1] - logits[0]))
+            probability[x] = frame.from_tile(expit(logits[1] - logits[0]))
             progress.step()
     return probability.transpose()
 
 
 class Frame:
-    """The resizing of slices of one size, (z, y), and the part of the result that the network sees."""
+    """Resizing of sagittal slices (z, y) of one size to tiles, and back."""
 
     def __init__(self, depth: int, height: int) -> None:
-        self._rows = spline_matrix(height, FRAME, 1)[ROWS]
-        self._columns = spline_matrix(depth, FRAME, 1)[COLUMNS]
-        self._back_rows = spline_matrix(FRAME, height, 1)[:, ROWS]
-        self._back_columns = spline_matrix(FRAME, depth, 1)[:, COLUMNS]
+        self._rows = spline_matrix(height, FRAME_SIZE, 1)[ROWS]
+        self._columns = spline_matrix(depth, FRAME_SIZE, 1)[COLUMNS]
+        self._back_rows = spline_matrix(FRAME_SIZE, height, 1)[:, ROWS]
+        self._back_columns = spline_matrix(FRAME_SIZE, depth, 1)[:, COLUMNS]
 
-    def see(self, plane: Plane) -> Plane:
-        """The network's rows (y) and columns (z) of a slice (z, y)."""
+    def to_tile(self, plane: Plane) -> Plane:
+        """Resize a slice (z, y) and crop it to a tile (y, z)."""
         return np.linalg.multi_dot([self._rows, plane.T, self._columns.T])
 
-    def put_back(self, seen: Plane) -> Plane:
-        """Rows and columns as a slice (y, z), zero where the network does not see."""
-        return np.linalg.multi_dot([self._back_rows, seen, self._back_columns.T])
+    def from_tile(self, tile: Plane) -> Plane:
+        """Resize a tile (y, z) back to a slice (y, z), zero outside the tile."""
+        return np.linalg.multi_dot([self._back_rows, tile, self._back_columns.T])
 
 
-def scaled(plane: Plane) -> Plane:
-    """SUV as the network expects it."""
+def normalised(plane: Plane) -> Plane:
+    """Scale SUV to the intensities that the network expects."""
     return plane * np.float32(2 / MAX_SUV) - 1
 
 
 def _tiles(pet: NDArray[np.float32], frame: Frame) -> Iterator[NDArray[np.float32]]:
-    """The network's channels for every slice that has two neighbours on both sides."""
+    """Yield the tile (5, y, z) of every slice that has two neighbours on both sides."""
     window: deque[Plane] = deque(maxlen=CHANNELS)
     for x in range(pet.shape[2]):
-        window.append(frame.see(scaled(pet[:, :, x])))
+        window.append(frame.to_tile(normalised(pet[:, :, x])))
         if len(window) == CHANNELS:
             yield np.stack(window)
 
 
 def _require_time(engine: Engine, slices: int, deadline: float) -> None:
-    """Judge by one tile; the run before it warms the engine up."""
+    """Estimate the time from one tile, after one to warm up; `MachineError` if it is too long."""
     tile = np.zeros((1, CHANNELS, *TILE), np.float32)
     engine.run(tile)
     start = time.monotonic()

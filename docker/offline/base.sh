@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes python:3.11-slim-bookworm from Debian's packages, for hosts that no container registry serves.
+# Builds python:3.11-slim-bookworm from Debian packages, for hosts without access to a container registry.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Downloads with the host's pip what the images install, for hosts whose containers reach no package index.
+# Downloads the images' packages with the host's pip, for hosts whose containers cannot access a package index.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -13,7 +13,7 @@ CPU build of torch, set PIP_EXTRA_INDEX_URL to the one where PyTorch keeps them.
 EOF
 }
 
-# For glibc 2.36 and what came before.
+# Platform tags of glibc 2.36 and earlier.
 platforms() {
   local minor
   for minor in $(seq 36 -1 5); do

@@ -1,20 +1,20 @@
-"""A patient's soft tissues as solids, with the CT number and the FDG uptake that they usually have.
+"""A patient's soft tissues as solids with typical CT numbers and FDG uptake.
 
-Heights are counted from the perineum; the arms are raised, as in most whole-body scans. Uptake lies in
-the usual ranges of body-weight SUV an hour after injection. Place, size and uptake of every organ vary
-from patient to patient.
+Heights (z) are measured from the perineum; the arms are raised, as in most whole-body scans. Uptake is within
+the usual ranges of body-weight SUV one hour after injection. Position, size and uptake of the organs vary
+between patients.
 """
 
 from collections.abc import Iterator
 
 from common.demo.phantom.skeleton import SIDES, bones
-from common.demo.phantom.solids import Column, Common, Ellipsoid, Inset, Point, Solid, Tube
+from common.demo.phantom.solids import Column, Ellipsoid, Inset, Intersection, Point, Solid, Tube
 from common.demo.phantom.tissue import Tissue
 from common.demo.phantom.variation import Variation
 
 
 def draw_tissues(vary: Variation) -> list[Tissue]:
-    """Draw all tissues of one patient, in the order in which they cover each other."""
+    """Sample all tissues of one patient; where two overlap, the later one covers the earlier one."""
     trunk = _trunk(vary)
     return [
         *_flesh(trunk),
@@ -48,20 +48,20 @@ def _flesh(trunk: Column) -> Iterator[Tissue]:
     for limb in limbs:
         yield Tissue("muscle", Inset(limb, 13), hu=45, suv=0.75)
     cavity = Ellipsoid((230, -22, 0), (165, 72, 128))
-    yield Tissue("mesentery", Common(cavity, Inset(trunk, 26)), hu=-60, suv=0.6)
+    yield Tissue("mesentery", Intersection(cavity, Inset(trunk, 26)), hu=-60, suv=0.6)
 
 
 def _chest(vary: Variation, trunk: Column) -> Iterator[Tissue]:
     wall = Inset(trunk, 27)
     air = vary.between(-860, -780)
     for side in SIDES:
-        lung = Ellipsoid(vary.near((508, 8, 82 * side)), vary.sized((140, 88, 62)))
-        yield Tissue("lung", Common(lung, wall), hu=air, suv=0.45)
+        lung = Ellipsoid(vary.near((508, 8, 82 * side)), vary.scaled((140, 88, 62)))
+        yield Tissue("lung", Intersection(lung, wall), hu=air, suv=0.45)
     yield Tissue("airways", Tube(((730, -20, 0), (650, 5, 0), (570, 12, 0)), (9, 9, 9)), hu=-990, suv=0.35)
     blood = vary.about(1.6)
     course: tuple[Point, ...] = ((530, -20, 5), (578, -5, 8), (580, 35, 18), (540, 48, 22), (230, 38, 10))
     yield Tissue("aorta", Tube(course, (14, 14, 13, 12, 9)), hu=45, suv=blood)
-    heart = Ellipsoid(vary.near((472, -35, 26)), vary.sized((50, 42, 54)), angle=vary.between(0.3, 0.7))
+    heart = Ellipsoid(vary.near((472, -35, 26)), vary.scaled((50, 42, 54)), angle=vary.between(0.3, 0.7))
     fasted = vary.happens(0.6)
     yield Tissue("heart", heart, hu=50, suv=vary.between(1.6, 3) if fasted else vary.between(4, 9))
     yield Tissue("blood pool", Inset(heart, 13), hu=45, suv=blood)
@@ -70,12 +70,12 @@ def _chest(vary: Variation, trunk: Column) -> Iterator[Tissue]:
 def _abdomen(vary: Variation, trunk: Column) -> Iterator[Tissue]:
     wall = Inset(trunk, 24)
     liver_hu, liver_suv = vary.between(50, 65), vary.about(2.3, 0.12)
-    right = Ellipsoid(vary.near((385, 6, -72)), vary.sized((82, 84, 86)))
-    left = Ellipsoid(vary.near((405, -40, 18)), vary.sized((38, 42, 74)), angle=0.2)
+    right = Ellipsoid(vary.near((385, 6, -72)), vary.scaled((82, 84, 86)))
+    left = Ellipsoid(vary.near((405, -40, 18)), vary.scaled((38, 42, 74)), angle=0.2)
     for lobe in (right, left):
-        yield Tissue("liver", Common(lobe, wall), liver_hu, liver_suv)
-    spleen = Ellipsoid(vary.near((390, 48, 108)), vary.sized((52, 34, 26)), angle=-0.3)
-    yield Tissue("spleen", Common(spleen, wall), hu=50, suv=vary.about(1.9, 0.1))
+        yield Tissue("liver", Intersection(lobe, wall), liver_hu, liver_suv)
+    spleen = Ellipsoid(vary.near((390, 48, 108)), vary.scaled((52, 34, 26)), angle=-0.3)
+    yield Tissue("spleen", Intersection(spleen, wall), hu=50, suv=vary.about(1.9, 0.1))
     stomach: tuple[Point, ...] = ((425, -5, 62), (375, -48, 66), (335, -58, 20))
     yield Tissue("stomach", Tube(stomach, (22, 27, 16)), hu=25, suv=vary.between(1, 2.8))
     yield from _bowel(vary)
@@ -102,7 +102,7 @@ def _urinary_tract(vary: Variation) -> Iterator[Tissue]:
     cortex_suv, urine_suv = vary.between(2.2, 4.5), vary.between(7, 25)
     for side in SIDES:
         z, y, x = vary.near((318, 52, 66 * side))
-        kidney = Ellipsoid((z, y, x), vary.sized((56, 27, 28)), angle=-0.25 * side)
+        kidney = Ellipsoid((z, y, x), vary.scaled((56, 27, 28)), angle=-0.25 * side)
         yield Tissue("kidney", kidney, hu=35, suv=cortex_suv)
         renal_pelvis = Ellipsoid((z - 3, y, x - 8 * side), (22, 8, 9))
         yield Tissue("renal pelvis", renal_pelvis, hu=10, suv=vary.about(urine_suv, 0.3))
@@ -111,13 +111,13 @@ def _urinary_tract(vary: Variation) -> Iterator[Tissue]:
             ureter = Tube((peristalsis, (peristalsis[0] - 25, *peristalsis[1:])), (3, 3))
             yield Tissue("ureter", ureter, hu=10, suv=vary.about(urine_suv, 0.3))
     filling = vary.between(0.75, 1.2)
-    bladder = Ellipsoid(vary.near((82, -45, 0)), vary.sized((32 * filling, 30 * filling, 40 * filling)))
+    bladder = Ellipsoid(vary.near((82, -45, 0)), vary.scaled((32 * filling, 30 * filling, 40 * filling)))
     yield Tissue("bladder", bladder, hu=8, suv=vary.about(urine_suv, 0.3))
 
 
 def _head(vary: Variation) -> Iterator[Tissue]:
     gray_suv = vary.between(6, 11)
-    brain = Ellipsoid((806, 0, 0), vary.sized((64, 80, 65)))
+    brain = Ellipsoid((806, 0, 0), vary.scaled((64, 80, 65)))
     cerebellum = Ellipsoid((752, 42, 0), (28, 30, 46))
     for part in (brain, cerebellum):
         yield Tissue("skull", Inset(part, -8), hu=900, suv=1)

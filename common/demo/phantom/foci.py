@@ -1,4 +1,4 @@
-"""Focal uptake: lesions, and inflammation that looks just like them."""
+"""Focal uptake: lesions, and inflammation of the same appearance."""
 
 from dataclasses import dataclass
 
@@ -8,29 +8,31 @@ from common.demo.phantom.skeleton import SIDES, vertebrae
 from common.demo.phantom.solids import Blob, Ellipsoid, Point, Solid
 from common.demo.phantom.tissue import Tissue
 from common.demo.phantom.variation import Variation
+from common.geometry import triple
 
 LESION, INFLAMMATION = "lesion", "inflammation"
 
 HOT_SUV = 3.5
-"""Organs above this keep their distance from a focus, which would drown in them."""
-GAP = 6.0
-"""Mm that stay free between a focus and its hot neighbours."""
-MAX_TRIES = 200
-ROUND_BELOW = 14.0
-"""Foci of less mm across have a smooth outline."""
+"""Foci keep a distance from organs of higher uptake, in which they could not be seen."""
+MIN_GAP = 6.0
+"""Minimum distance in mm between a focus and such an organ or another focus."""
+MAX_ATTEMPTS = 200
+MIN_IRREGULAR_DIAMETER = 14.0
+"""Foci of a smaller diameter, in mm, are ellipsoids."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where foci settle, and what they look like there."""
+    """A region of the body in which foci occur, and their appearance there."""
 
-    places: tuple[Point, ...]
+    centres: tuple[Point, ...]
     reach: Point
-    """Mm around each place."""
+    """Maximum distance of a focus from a centre along (z, y, x), in mm."""
     hu: float
     suv: tuple[float, float]
+    """Minimum and maximum."""
     diameter: tuple[float, float]
-    """Mm."""
+    """Minimum and maximum, in mm."""
 
 
 def _both_sides(z: float, y: float, x: float) -> tuple[Point, ...]:
@@ -53,33 +55,33 @@ SITES = (
 
 
 def draw_foci(vary: Variation, tissues: list[Tissue], lesions: int, inflammations: int) -> list[Tissue]:
-    """Draw that many foci of either kind, fewer where no room is left."""
+    """Sample foci of both kinds that keep their distances; fewer where no space is left."""
     names = [LESION] * lesions + [INFLAMMATION] * inflammations
     taken = [tissue.shape for tissue in tissues if tissue.suv > HOT_SUV]
     foci: list[Tissue] = []
-    for _ in range(MAX_TRIES):
+    for _ in range(MAX_ATTEMPTS):
         if len(foci) == len(names):
             break
         site = vary.one_of(SITES)
-        place = vary.near(vary.one_of(site.places), site.reach)
+        centre = vary.near(vary.one_of(site.centres), site.reach)
         diameter = vary.between(*site.diameter)
-        if _is_free(place, diameter / 2 + GAP, taken):
-            shape = _outline(vary, place, diameter)
+        if _is_free(centre, diameter / 2 + MIN_GAP, taken):
+            shape = _shape(vary, centre, diameter)
             foci.append(Tissue(names[len(foci)], shape, vary.about(site.hu, 0.2), vary.between(*site.suv)))
             taken.append(shape)
     return foci
 
 
-def _is_free(place: Point, radius: float, taken: list[Solid]) -> bool:
-    z, y, x = (np.float32(coordinate).reshape(1) for coordinate in place)
+def _is_free(centre: Point, radius: float, taken: list[Solid]) -> bool:
+    z, y, x = (np.float32(coordinate).reshape(1) for coordinate in centre)
     return all(shape.distance(z, y, x).item() > radius for shape in taken)
 
 
-def _outline(vary: Variation, place: Point, diameter: float) -> Solid:
+def _shape(vary: Variation, centre: Point, diameter: float) -> Solid:
     radius = diameter / 2
-    if diameter < ROUND_BELOW or vary.happens(0.4):
-        z, y, x = (vary.between(0.8, 1.1) * radius for _ in range(3))
-        return Ellipsoid(place, (z, y, x), angle=vary.between(0, np.pi))
-    knobs = int(vary.rng.integers(3, 7))
-    centres = tuple(vary.near(place, 0.42 * radius) for _ in range(knobs))
-    return Blob((place, *centres), (0.65 * radius, *(vary.between(0.35, 0.6) * radius for _ in centres)))
+    if diameter < MIN_IRREGULAR_DIAMETER or vary.happens(0.4):
+        radii = triple(vary.between(0.8, 1.1) * radius for _ in range(3))
+        return Ellipsoid(centre, radii, angle=vary.between(0, np.pi))
+    spheres = int(vary.rng.integers(3, 7))
+    others = tuple(vary.near(centre, 0.42 * radius) for _ in range(spheres))
+    return Blob((centre, *others), (0.65 * radius, *(vary.between(0.35, 0.6) * radius for _ in others)))

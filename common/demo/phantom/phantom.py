@@ -1,4 +1,4 @@
-"""A synthetic whole-body PET/CT case, drawn from a seed."""
+"""Synthetic whole-body PET/CT cases, reproducible by a seed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,43 +18,43 @@ from common.geometry import Geometry
 
 DEFAULT_SHAPE = (240, 96, 128)
 DEFAULT_SPACING = (4.0, 4.0, 4.0)
-MIDDLE_OF_BODY = (400.0, 0.0, 0.0)
+BODY_CENTRE = (400.0, 0.0, 0.0)
 """The point (z, y, x) in mm on which the field of view is centred."""
 MAX_LESIONS = 8
-INFLAMED = 0.35
-"""Share of patients with inflamed foci."""
+INFLAMMATION_PROBABILITY = 0.35
+"""Probability that a patient has inflamed foci."""
 HOT_ORGANS = ("bladder", "brain", "renal pelvis", "heart")
-"""Organs that a reader marks as background."""
+"""Organs of high physiological uptake, which a reader marks with background clicks."""
 
 
 @dataclass(frozen=True)
 class Phantom:
-    """A PET/CT case whose lesions are known; arrays are (z, y, x)."""
+    """A PET/CT case with ground truth; arrays are (z, y, x)."""
 
     ct: NDArray[np.float32]
-    """HU."""
+    """CT, in HU."""
     pet: NDArray[np.float32]
-    """SUV."""
+    """PET, in SUV."""
     truth: NDArray[np.uint8]
-    """1 in lesions; inflamed foci, which look the same, are 0."""
+    """Ground truth: 1 in lesions, 0 elsewhere, also in inflamed foci, which look the same."""
     geometry: Geometry
     focus_clicks: tuple[Click, ...]
-    """`tumor` in the middle of every lesion, `background` in that of every inflamed focus."""
+    """A `tumor` click in the centre of every lesion, a `background` click in that of every inflamed focus."""
     organ_clicks: tuple[Click, ...]
-    """`background` in hot organs."""
+    """A `background` click in every hot organ."""
 
     @property
     def clicks(self) -> tuple[Click, ...]:
-        """All that a reader might give."""
+        """All clicks that a reader could set."""
         return self.focus_clicks + self.organ_clicks
 
 
 @dataclass(frozen=True)
 class Patient:
-    """A body, before any scan."""
+    """A body in continuous coordinates, before it is scanned."""
 
-    stature: Point
-    """Size relative to the usual body, (z, y, x)."""
+    scale: Point
+    """Size relative to the reference body, (z, y, x)."""
     tissues: list[Tissue]
     foci: list[Tissue]
 
@@ -66,16 +66,26 @@ def make_phantom(
     lesions: int | None = None,
     inflammations: int | None = None,
 ) -> Phantom:
-    """Scan one patient on one grid; the same seed is the same patient on every grid.
+    """Generate a PET/CT case; the same seed gives the same patient on every grid.
 
-    `shape` and `spacing` (mm) are (z, y, x). The field of view is centred on the body and may cut it. Unless
-    told otherwise there are 1 to 8 lesions and now and then inflamed foci. A body may have no room for all.
+    The field of view is centred on the body and may truncate it.
+
+    Parameters
+    ----------
+    seed
+        Of the patient and the noise.
+    shape, spacing
+        Image grid, (z, y, x), in voxels and in mm.
+    lesions, inflammations
+        Number of foci; fewer are placed where the body has no space for them. By default 1 to 8 lesions, and
+        in some patients inflamed foci.
+
     """
-    for_body, for_scan = np.random.default_rng(seed).spawn(2)
-    patient = draw_patient(for_body, lesions, inflammations)
+    body_rng, scan_rng = np.random.default_rng(seed).spawn(2)
+    patient = draw_patient(body_rng, lesions, inflammations)
     geometry = _field_of_view(shape, spacing)
-    sampling = Sampling(shape, geometry.origin[::-1], spacing, patient.stature)
-    ct, pet = scan([*patient.tissues, *patient.foci], sampling, for_scan)
+    sampling = Sampling(shape, geometry.origin[::-1], spacing, patient.scale)
+    ct, pet = scan([*patient.tissues, *patient.foci], sampling, scan_rng)
     truth = _truth(patient, sampling)
     hot_organs = [tissue for tissue in patient.tissues if tissue.name in HOT_ORGANS]
     focus_clicks, organ_clicks = (
@@ -87,22 +97,21 @@ def make_phantom(
 def draw_patient(
     rng: np.random.Generator, lesions: int | None = None, inflammations: int | None = None
 ) -> Patient:
-    """Draw a body with its organs and foci."""
+    """Sample a body with its organs and foci; see `make_phantom` for the numbers of foci."""
     vary = Variation(rng)
     height, girth = vary.about(1.0, 0.03), vary.between(0.94, 1.08)
     tissues = draw_tissues(vary)
     if lesions is None:
         lesions = int(rng.integers(1, MAX_LESIONS + 1))
     if inflammations is None:
-        inflammations = int(rng.integers(1, 3)) if vary.happens(INFLAMED) else 0
+        inflammations = int(rng.integers(1, 3)) if vary.happens(INFLAMMATION_PROBABILITY) else 0
     return Patient((height, girth, girth), tissues, draw_foci(vary, tissues, lesions, inflammations))
 
 
 def _field_of_view(shape: tuple[int, int, int], spacing: Point) -> Geometry:
     z, y, x = shape
     corner = [
-        middle - step * (size - 1) / 2
-        for middle, step, size in zip(MIDDLE_OF_BODY, spacing, shape, strict=True)
+        middle - step * (size - 1) / 2 for middle, step, size in zip(BODY_CENTRE, spacing, shape, strict=True)
     ]
     return Geometry(
         size=(x, y, z),

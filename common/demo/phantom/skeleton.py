@@ -1,4 +1,4 @@
-"""A patient's bones: spine, ribs, pelvis, limbs, shoulder girdle."""
+"""A patient's bones as solids: spine, ribs, pelvis, limbs, shoulder girdle."""
 
 from collections.abc import Iterator
 
@@ -13,12 +13,12 @@ SIDES = (-1, 1)
 
 SPINE_HEIGHTS = (140.0, 240.0, 380.0, 500.0, 620.0, 720.0)
 SPINE_DEPTHS = (58.0, 45.0, 58.0, 72.0, 46.0, 22.0)
-"""How far behind the middle of the body the vertebrae lie, in mm, at those heights."""
+"""Distance of the vertebrae behind the midplane (y = 0), in mm, at these heights."""
 VERTEBRAE = 22
 
 
 def vertebrae() -> list[Ellipsoid]:
-    """Place the vertebral bodies from the lowest lumbar one up to the neck."""
+    """Return the vertebral bodies from the lowest lumbar to the upper cervical spine."""
     heights = _stacked(SPINE_HEIGHTS[0], SPINE_HEIGHTS[-1])
     gaps = np.gradient(heights)
     depths = np.interp(heights, SPINE_HEIGHTS, SPINE_DEPTHS)
@@ -29,7 +29,7 @@ def vertebrae() -> list[Ellipsoid]:
 
 
 def bones(vary: Variation, trunk: Column) -> Iterator[Tissue]:
-    """All bones below the skull."""
+    """Sample all bones below the skull."""
     marrow = vary.between(0.9, 1.7)
     hu = vary.about(220, 0.15)
     ribs = Rings(Inset(trunk, 19), lowest=345, highest=620, pitch=25, height=11, thickness=8)

@@ -1,4 +1,4 @@
-"""Solids in continuous body coordinates, each told by its distance to the surface.
+"""Solids in continuous body coordinates, described by signed distance functions.
 
 Coordinates and lengths are (z, y, x) in mm: z towards the head, y towards the back, x towards the
 patient's left.
@@ -12,27 +12,29 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from common.geometry import triple
+
 Field = NDArray[np.float32]
 Point = tuple[float, float, float]
 Bounds = tuple[Point, Point]
-"""Lower and upper corner of a box."""
+"""Lower and upper corner of an axis-aligned bounding box."""
 
 
 class Solid(Protocol):
-    """A solid of which every point of space can be asked."""
+    """A solid with a bounding box and a signed distance function."""
 
     def bounds(self) -> Bounds:
-        """Give a box around the solid."""
+        """Return a box that encloses the solid."""
         ...
 
     def distance(self, z: Field, y: Field, x: Field) -> Field:
-        """Give about the distance to the surface in mm, negative inside; the coordinates broadcast."""
+        """Return the approximate signed distance to the surface in mm, negative inside; inputs broadcast."""
         ...
 
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """An ellipsoid, turned by `angle` radians about the axis from front to back."""
+    """An ellipsoid, rotated by `angle` radians about the y axis."""
 
     centre: Point
     radii: Point
@@ -42,8 +44,8 @@ class Ellipsoid:
         """See `Solid`."""
         rz, ry, rx = self.radii
         cosine, sine = math.cos(self.angle), math.sin(self.angle)
-        reach = (math.hypot(rz * cosine, rx * sine), ry, math.hypot(rx * cosine, rz * sine))
-        return _box(self.centre, reach)
+        half_size = (math.hypot(rz * cosine, rx * sine), ry, math.hypot(rx * cosine, rz * sine))
+        return _box(self.centre, half_size)
 
     def distance(self, z: Field, y: Field, x: Field) -> Field:
         """See `Solid`."""
@@ -58,7 +60,7 @@ class Ellipsoid:
 
 @dataclass(frozen=True)
 class Tube:
-    """A chain of cones through points, with a radius in mm at each."""
+    """A chain of truncated cones through points, with a radius in mm at each."""
 
     points: tuple[Point, ...]
     radii: tuple[float, ...]
@@ -66,18 +68,17 @@ class Tube:
     def bounds(self) -> Bounds:
         """See `Solid`."""
         boxes = [_box(point, (r, r, r)) for point, r in zip(self.points, self.radii, strict=True)]
-        return _around(boxes)
+        return _enclosing(boxes)
 
     def distance(self, z: Field, y: Field, x: Field) -> Field:
         """See `Solid`."""
-        stops = list(zip(self.points, self.radii, strict=True))
-        pieces = [_cone(a, b, z, y, x) for a, b in pairwise(stops)]
-        return np.minimum.reduce(pieces)
+        ends = zip(self.points, self.radii, strict=True)
+        return np.minimum.reduce([_cone(a, b, z, y, x) for a, b in pairwise(ends)])
 
 
 @dataclass(frozen=True)
 class Blob:
-    """Spheres that run into each other: a lesion with an irregular outline."""
+    """The union of overlapping spheres: a lesion of irregular shape."""
 
     centres: tuple[Point, ...]
     radii: tuple[float, ...]
@@ -85,7 +86,7 @@ class Blob:
     def bounds(self) -> Bounds:
         """See `Solid`."""
         boxes = [_box(centre, (r, r, r)) for centre, r in zip(self.centres, self.radii, strict=True)]
-        return _around(boxes)
+        return _enclosing(boxes)
 
     def distance(self, z: Field, y: Field, x: Field) -> Field:
         """See `Solid`."""
@@ -98,13 +99,13 @@ class Blob:
 
 @dataclass(frozen=True)
 class Column:
-    """A trunk of elliptic cross-sections, linear between the given heights."""
+    """A solid of elliptic cross-sections, linearly interpolated between the given heights."""
 
     heights: tuple[float, ...]
     half_depths: tuple[float, ...]
     half_widths: tuple[float, ...]
     middles: tuple[float, ...]
-    """Where the middle of each cross-section lies along y."""
+    """Centre of each cross-section along y."""
 
     def bounds(self) -> Bounds:
         """See `Solid`."""
@@ -126,7 +127,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Inset:
-    """A shape made smaller by `depth` mm all around, larger where that is negative."""
+    """A shape eroded by `depth` mm, or dilated where `depth` is negative."""
 
     shape: Solid
     depth: float
@@ -142,8 +143,8 @@ class Inset:
 
 
 @dataclass(frozen=True)
-class Common:
-    """What two shapes share."""
+class Intersection:
+    """The intersection of two shapes."""
 
     first: Solid
     second: Solid
@@ -160,18 +161,20 @@ class Common:
 
 @dataclass(frozen=True)
 class Rings:
-    """Oblique rings cut from the shell of a shape: ribs."""
+    """Oblique rings in the surface of a shape: ribs."""
 
     shape: Solid
     lowest: float
     highest: float
-    """Heights between which the rings lie, where they cross the middle (y = 0)."""
+    """Heights between which the rings lie, measured at y = 0."""
     pitch: float
-    """Mm from one ring to the next."""
+    """Distance between neighbouring rings, in mm."""
     height: float
+    """Extent of a ring along z, in mm."""
     thickness: float
+    """Extent of a ring across the surface, in mm."""
     slope: float = 0.5
-    """How much a ring falls towards the front, in mm per mm."""
+    """Descent of a ring towards the front, in mm per mm."""
 
     def bounds(self) -> Bounds:
         """See `Solid`."""
@@ -197,19 +200,18 @@ def _cone(a: tuple[Point, float], b: tuple[Point, float], z: Field, y: Field, x:
     length_squared = max(dz * dz + dy * dy + dx * dx, 1e-6)
     along = ((z - az) * dz + (y - ay) * dy + (x - ax) * dx) / length_squared
     along = np.clip(along, 0, 1)
-    away = np.sqrt((z - az - along * dz) ** 2 + (y - ay - along * dy) ** 2 + (x - ax - along * dx) ** 2)
-    return away - (radius_a + along * (radius_b - radius_a))
+    radial = np.sqrt((z - az - along * dz) ** 2 + (y - ay - along * dy) ** 2 + (x - ax - along * dx) ** 2)
+    return radial - (radius_a + along * (radius_b - radius_a))
 
 
-def _box(centre: Point, reach: Point) -> Bounds:
-    return _point(np.subtract(centre, reach)), _point(np.add(centre, reach))
+def _box(centre: Point, half_size: Point) -> Bounds:
+    return _point(np.subtract(centre, half_size)), _point(np.add(centre, half_size))
 
 
-def _around(boxes: list[Bounds]) -> Bounds:
+def _enclosing(boxes: list[Bounds]) -> Bounds:
     lowers, uppers = zip(*boxes, strict=True)
     return _point(np.min(lowers, axis=0)), _point(np.max(uppers, axis=0))
 
 
 def _point(values: NDArray[np.float64]) -> Point:
-    z, y, x = values.tolist()
-    return z, y, x
+    return triple(values.tolist())

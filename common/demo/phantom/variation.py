@@ -1,4 +1,4 @@
-"""How one patient differs from the usual one."""
+"""Random variation between patients."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -7,44 +7,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.demo.phantom.solids import Point
+from common.geometry import triple
 
 T = TypeVar("T")
 Corner = Point | NDArray[np.float64]
 
 
 class Variation:
-    """Draws of one seed, in plain floats."""
+    """Random samples of one generator, as plain floats; points are (z, y, x) in mm."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
 
     def happens(self, probability: float) -> bool:
-        """Tell, with that probability, yes."""
+        """Return `True` with the given probability."""
         return bool(self.rng.random() < probability)
 
     def between(self, low: float, high: float) -> float:
-        """Draw any value of the range."""
+        """Sample uniformly from a range."""
         return float(self.rng.uniform(low, high))
 
-    def about(self, value: float, spread: float = 0.08) -> float:
-        """Vary a value by about that fraction."""
-        return value * float(np.exp(spread * self.rng.standard_normal()))
+    def about(self, value: float, sigma: float = 0.08) -> float:
+        """Sample from the log-normal distribution with the median `value`; `sigma` is that of the log."""
+        return value * float(np.exp(sigma * self.rng.standard_normal()))
 
     def one_of(self, choices: Sequence[T]) -> T:
-        """Draw one of them, all equally likely."""
+        """Choose one, all with equal probability."""
         return choices[int(self.rng.integers(len(choices)))]
 
     def near(self, point: Point, reach: Point | float = 4.0) -> Point:
-        """Draw a point within `reach` mm along each axis."""
+        """Sample a point at most `reach` mm away along each axis."""
         return self.within(np.subtract(point, reach), np.add(point, reach))
 
     def within(self, lower: Corner, upper: Corner) -> Point:
-        """Draw any point of the box between two corners."""
-        z, y, x = self.rng.uniform(lower, upper).tolist()
-        return z, y, x
+        """Sample uniformly from the box between two corners."""
+        return triple(self.rng.uniform(lower, upper).tolist())
 
-    def sized(self, radii: Point) -> Point:
-        """Vary three radii by the same fraction."""
+    def scaled(self, radii: Point) -> Point:
+        """Scale three radii by one random factor."""
         factor = self.about(1.0, 0.06)
-        z, y, x = (factor * radius for radius in radii)
-        return z, y, x
+        return triple(factor * radius for radius in radii)

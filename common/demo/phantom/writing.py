@@ -1,4 +1,4 @@
-"""A phantom as files, laid out as the platform hands a case to an algorithm."""
+"""Phantoms as files, in the layout of an algorithm's input on the platform."""
 
 import json
 from pathlib import Path
@@ -15,9 +15,9 @@ from common.geometry import Geometry
 
 
 def write_phantom(phantom: Phantom, input_dir: Path, truth_path: Path) -> None:
-    """Write the images, clicks and `inputs.json` below `input_dir`, and the truth to `truth_path`.
+    """Write images, clicks and `inputs.json` below `input_dir`, and the ground truth to `truth_path`.
 
-    All three images take the stem of `truth_path`, an `.mha` file. Raises `InputError` for folders that
+    All three images have the file name of `truth_path`, an `.mha` file. Raises `InputError` for folders that
     cannot be written.
     """
     try:
@@ -53,7 +53,7 @@ def _write_json(document: object, path: Path) -> None:
 
 
 def _clicks_document(clicks: tuple[Click, ...]) -> dict[str, Any]:
-    """Clicks as the platform's "Multiple points"."""
+    """Return clicks as JSON of the platform's kind "Multiple points"."""
     return {
         "name": "Lesion clicks",
         "type": "Multiple points",
@@ -63,7 +63,7 @@ def _clicks_document(clicks: tuple[Click, ...]) -> dict[str, Any]:
 
 
 def _inputs_document(image: str) -> list[dict[str, Any]]:
-    """List the case's inputs as the platform's own serializer does."""
+    """Return the content of `inputs.json`, in the format of the platform's serializer."""
     return [
         _input("CT", "ct", "Image", "images/ct", image),
         _input("PET", "pet", "Image", "images/pet", image),

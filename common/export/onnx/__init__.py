@@ -1,1 +1,1 @@
-"""Networks as ONNX files, written and compared with torch."""
+"""Export of networks to ONNX, with a comparison against torch."""

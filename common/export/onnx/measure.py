@@ -1,6 +1,6 @@
-"""One full tile through the default CPU engine, in a process of its own: its memory, and whether it works.
+"""Run one full tile on the default CPU engine in a separate process, to measure its memory.
 
-`python -m common.export.onnx.measure FILE.onnx C Z Y X` prints bytes, and whether all logits are finite.
+`python -m common.export.onnx.measure FILE.onnx C Z Y X` prints the bytes and whether all logits are finite.
 """
 
 import json
@@ -17,10 +17,10 @@ from common.memory import peak_memory, present_memory
 
 
 def tile_memory(path: Path, tile_shape: Sequence[int]) -> int:
-    """Bytes that loading a network and running one tile (C, [Z,] Y, X) takes with the default CPU engine.
+    """Return the bytes needed to load a network and run one tile (C, [Z,] Y, X) on the default CPU engine.
 
-    Raises `MachineError` where the run fails, mostly for want of memory, and `ModelError` where its logits
-    are not finite.
+    Raises `MachineError` if the run fails, usually because memory is too small, and `ModelError` if the
+    logits are not finite.
     """
     command = [sys.executable, "-m", "common.export.onnx.measure", str(path), *map(str, tile_shape)]
     process = subprocess.run(command, capture_output=True, text=True)
@@ -40,7 +40,7 @@ def tile_memory(path: Path, tile_shape: Sequence[int]) -> int:
 
 
 def run_once(path: Path, tile_shape: Sequence[int]) -> dict[str, int | bool]:
-    """Bytes by which this process's memory peaks above its present size while it runs one random tile."""
+    """Run one random tile; return its peak memory in bytes, and whether the logits are finite."""
     tile = np.random.default_rng(0).standard_normal((1, *tile_shape), np.float32)
     before = present_memory()
     logits = make_cpu_engine(path).run(tile)

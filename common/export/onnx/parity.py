@@ -1,4 +1,4 @@
-"""How far the exported network's logits are from the trained network's."""
+"""Numerical parity: the difference between the exported network's logits and those of torch."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,15 +16,15 @@ from common.inference.engines.ladder import make_cpu_engine
 from common.inference.network import Parity
 
 TOLERANCE = 1e-4
-"""Largest root of the mean squared difference allowed, as a fraction of the logits' standard deviation.
+"""Maximum RMS difference, as a fraction of the standard deviation of the logits.
 
-Rounding in float32 gives about a sixth of it in the deepest of the networks here. The largest difference of
-all is no measure: among a tile's millions of voxels there is always one that rounding has moved far.
+Rounding in float32 gives about a sixth of it in the deepest network here. The maximum difference is not a
+useful criterion: among the millions of voxels of a tile, a few always have a large rounding error.
 """
-ROUNDING = 10 * TOLERANCE
-"""A margin between a voxel's two highest logits that rounding does not turn, as such a fraction."""
-CHANGED = 1e-5
-"""Largest share allowed of voxels that change class though their margin is above rounding."""
+MIN_MARGIN = 10 * TOLERANCE
+"""Rounding changes no class whose logit exceeds the next one by this fraction of the standard deviation."""
+MAX_CHANGED = 1e-5
+"""Maximum fraction of voxels that change class although their margin is larger than `MIN_MARGIN`."""
 SEED = 0
 OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "bad_alloc")
 
@@ -32,9 +32,10 @@ Logits = NDArray[np.float32]
 
 
 def smallest_patch(patch: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """The tile that leaves two voxels along each axis at the deepest stage, no larger than `patch`.
+    """Return the smallest tile with two voxels per axis at the deepest stage, at most as large as `patch`.
 
-    Fewer would leave the norms there nothing to normalise. `strides` are those of all stages, in any order.
+    With a single voxel, instance normalisation has nothing to normalise. `strides` are those of all stages,
+    in any order.
     """
     return tuple(
         min(size, 2 * prod(along)) for size, along in zip(patch, zip(*strides, strict=True), strict=True)
@@ -42,10 +43,11 @@ def smallest_patch(patch: Sequence[int], strides: Sequence[Sequence[int]]) -> tu
 
 
 def measure_parity(network: torch.nn.Module, path: Path, tile_shape: Sequence[int]) -> Parity:
-    """Compare torch with the default CPU engine on a random tile and on the mirrored one.
+    """Compare torch with the default CPU engine on a random tile and on its mirror image.
 
-    `tile_shape` is (C, [Z,] Y, X), not necessarily that of the file; mirroring is along every spatial axis.
-    Raises `ModelError` where the difference is more than rounding, `MachineError` when memory runs out.
+    The mirror image is flipped along all spatial axes. `tile_shape` is (C, [Z,] Y, X) and may differ from
+    that of the file. Raises `ModelError` if the difference exceeds rounding, `MachineError` if memory is too
+    small.
     """
     tile = np.random.default_rng(SEED).standard_normal((1, *tile_shape), np.float32)
     tiles = (tile, np.ascontiguousarray(np.flip(tile, axis=tuple(range(2, tile.ndim)))))
@@ -57,15 +59,15 @@ def measure_parity(network: torch.nn.Module, path: Path, tile_shape: Sequence[in
 
 
 def compare(expected: Logits, found: Logits) -> Parity:
-    """How far the logits (B, K, [Z,] Y, X) that were found are from those that were expected."""
+    """Measure the difference between found and expected logits, both (B, K, [Z,] Y, X)."""
     deviation = float(expected.std())
     difference = found - expected
     rms = float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
-    changed = (expected.argmax(1) != found.argmax(1)) & (_margin(expected) > ROUNDING * deviation)
+    changed = (expected.argmax(1) != found.argmax(1)) & (_margin(expected) > MIN_MARGIN * deviation)
     return Parity(
         max_difference=float(np.abs(difference).max()),
         standard_deviation=deviation,
-        relative_rms_difference=rms / deviation if deviation else rms,  # logits that are all alike have none
+        relative_rms_difference=rms / deviation if deviation else rms,  # constant logits have none
         changed_voxels=float(changed.mean()),
     )
 
@@ -83,26 +85,26 @@ def _by_engine(path: Path, tiles: Sequence[Logits]) -> Logits:
 
 
 def _margin(logits: Logits) -> Logits:
-    """How far the highest logit of each voxel is above the next, (B, [Z,] Y, X)."""
+    """Return the difference between the two highest logits of each voxel, (B, [Z,] Y, X)."""
     highest = np.partition(logits, -2, axis=1)
     return np.asarray(highest[:, -1] - highest[:, -2])
 
 
 def _require_equal(parity: Parity, path: Path) -> None:
     relative, changed = parity.relative_rms_difference, parity.changed_voxels
-    # Not a number is not at most anything.
-    if relative is not None and changed is not None and relative <= TOLERANCE and changed <= CHANGED:
+    # Comparisons with NaN are false, so NaN fails.
+    if relative is not None and changed is not None and relative <= TOLERANCE and changed <= MAX_CHANGED:
         return
     raise ModelError(
         f"{path.name}: the logits differ from torch's by {relative:.2e} of their standard deviation (root "
         f"mean square), and {changed:.2e} of the voxels change class, expected at most {TOLERANCE:g} and "
-        f"{CHANGED:g}; are all weights finite?"
+        f"{MAX_CHANGED:g}; are all weights finite?"
     )
 
 
 @contextmanager
 def _enough_memory_for(path: Path) -> Iterator[None]:
-    """Raise `MachineError` for an allocation that failed in torch, which is a `RuntimeError` there."""
+    """Convert the `RuntimeError` of a failed allocation in torch to `MachineError`."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""A torch network as an ONNX file that every engine takes."""
+"""Export of torch networks to ONNX files that every engine can load."""
 
 import logging
 import warnings
@@ -19,25 +19,25 @@ from common.export.onnx.deform_conv3d.lowering import Lowering, lower
 from common.export.onnx.deform_conv3d.onnx_node import TRANSLATIONS
 
 OPSET = 18
-CHATTY = ("torch.onnx", "onnx_ir", "onnxscript")
+QUIET_LOGGERS = ("torch.onnx", "onnx_ir", "onnxscript")
 MAX_BYTES = 2**31 - 1
-"""Protocol buffers end there, and so do ONNX files without external data."""
+"""Maximum size of a protocol buffer, and so of an ONNX file without external data."""
 
 
 class Graph:
-    """What a network computes, without its weights: traced once, written once for every fold.
+    """The computation graph of a network without its weights: traced once, written for every fold.
 
     Parameters
     ----------
     network
-        Float32, set to inference.
+        In float32 and in evaluation mode.
     tile_shape
-        The one shape (C, [Z,] Y, X) of a tile.
+        The fixed shape (C, [Z,] Y, X) of a tile.
     lowering
-        Writes deformable convolutions as standard operators; `None` leaves them as what they are, nodes
-        `petct::DeformConv3d`, for an engine that has its own way with them.
+        Replaces deformable convolutions by standard operators; `None` keeps the nodes
+        `petct::DeformConv3d`, for an engine with its own kernel.
     opset
-        The version of ONNX's standard operators.
+        Version of the standard ONNX operators.
 
     """
 
@@ -53,16 +53,16 @@ class Graph:
             weights = _weights_as_inputs(program.model.graph, tensors_of(network))
             program.optimize()
             self._model = lower(program.model, lowering) if lowering else program.model
-            # The exporter notes where in its source, and in this machine's folders, each node comes from.
+            # The exporter stores source lines and paths of this machine with every node.
             ClearMetadataAndDocStringPass()(self._model)
         self._weights = _inputs_as_weights(self._model.graph, weights)
 
     def write(self, network: torch.nn.Module, path: Path) -> None:
-        """Write the graph with the weights of `network`, which is of the same make as the traced one.
+        """Write the graph with the weights of `network`, which has the architecture of the traced one.
 
-        The file has one input `tiles` (1, C, [Z,] Y, X) and one output `logits`, and holds its weights. The
-        same network gives the same bytes. Raises `ModelError` for weights of other names or shapes or of more
-        than 2 GB, `MachineError` where the file cannot be written.
+        The file has one input `tiles` (1, C, [Z,] Y, X) and one output `logits`, and contains the weights.
+        The same network gives the same bytes. Raises `ModelError` for weights of other names or shapes or of
+        more than 2 GB, `MachineError` if the file cannot be written.
         """
         tensors = tensors_of(network)
         self._require_fit(tensors, path)
@@ -104,9 +104,9 @@ def write_onnx(
 
 
 def write_resized(path: Path, tile_shape: Sequence[int], destination: Path) -> None:
-    """Write the network of the file `path` for tiles of another shape (C, [Z,] Y, X).
+    """Copy the ONNX file `path` to `destination` for tiles of another shape (C, [Z,] Y, X).
 
-    Only for networks without shapes among their constants, such as U-Nets of convolutions.
+    Only for networks whose constants do not depend on the shape, such as convolutional U-Nets.
     """
     model = onnx.load(path)
     (tiles,), (logits,) = model.graph.input, model.graph.output
@@ -118,7 +118,7 @@ def write_resized(path: Path, tile_shape: Sequence[int], destination: Path) -> N
 
 
 def tensors_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Every tensor of a network by all of its names, with those that a checkpoint leaves out."""
+    """Return all parameters and buffers of a network by all of their names, also non-persistent buffers."""
     return {
         **dict(network.named_parameters(remove_duplicate=False)),
         **dict(network.named_buffers(remove_duplicate=False)),
@@ -126,7 +126,7 @@ def tensors_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _trace(network: torch.nn.Module, tile_shape: Sequence[int], opset: int) -> torch.onnx.ONNXProgram:
-    """Nothing is computed: memory grows with the weights, not with the tile."""
+    """Trace with fake tensors, without computing: memory depends on the weights, not on the tile."""
     exported = torch.onnx.export(
         network,
         (torch.zeros(1, *tile_shape),),
@@ -142,9 +142,10 @@ def _trace(network: torch.nn.Module, tile_shape: Sequence[int], opset: int) -> t
 
 
 def _weights_as_inputs(graph: ir.Graph, tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
-    """Make inputs of the weights, so that the optimiser takes none of them for constants; name → shape.
+    """Convert the weights to graph inputs and return their shapes by name.
 
-    It would merge those that are alike in this fold, and replace what follows from them by its value.
+    As constants, the optimiser would merge those that are equal in this fold, and fold what is computed from
+    them.
     """
     names = [name for name in graph.initializers if name in tensors]
     for name in names:
@@ -155,7 +156,7 @@ def _weights_as_inputs(graph: ir.Graph, tensors: Mapping[str, torch.Tensor]) -> 
 
 
 def _inputs_as_weights(graph: ir.Graph, weights: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """Undo that; gives the weights without those that the optimiser found unused, which are dropped."""
+    """Convert the inputs back to weights; drop and do not return those that the optimiser left unused."""
     values = {value.name: value for value in graph.inputs if value.name in weights}
     for value in values.values():
         graph.inputs.remove(value)
@@ -166,9 +167,9 @@ def _inputs_as_weights(graph: ir.Graph, weights: Mapping[str, tuple[int, ...]]) 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter's own warnings say nothing about the network."""
-    levels = {name: logging.getLogger(name).level for name in CHATTY}
-    for name in CHATTY:
+    """Suppress the warnings of the exporter, which do not concern the network."""
+    levels = {name: logging.getLogger(name).level for name in QUIET_LOGGERS}
+    for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():

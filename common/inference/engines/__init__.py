@@ -1,13 +1,13 @@
-"""Engines: one ONNX file, ready to run tiles on one device.
+"""Engines: one ONNX file, loaded and ready to compute tiles on one device.
 
-Each carrier of networks has a module here; `ladder` alone knows them, and the rest of the package knows
-`contract.Engine`. This module holds the names that a user may say.
+Every backend (ONNX Runtime on CUDA, OpenVINO, ONNX Runtime on the CPU) is a module here that only `ladder`
+imports; the rest of the package uses `contract.Engine`. This module defines the names for users.
 """
 
 from typing import Literal, get_args
 
 EngineName = Literal["auto", "cuda", "openvino", "cpu"]
-"""`auto`, or one carrier; the carriers in the order in which `auto` tries them."""
+"""`auto`, or one backend; the backends are in the order in which `auto` tries them."""
 Precision = Literal["float32", "bfloat16"]
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)

@@ -1,4 +1,4 @@
-"""What the rest of the package knows of an engine, and what the ladder knows of a carrier."""
+"""Protocols: an engine, as the rest of the package uses it, and a backend, as the ladder uses it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +17,12 @@ DEVICES: tuple[Device, ...] = get_args(Device)
 
 
 class EngineMissingError(MachineError):
-    """The machine lacks what the engine needs: a package, a device, an instruction set."""
+    """The machine lacks something that the engine needs: a package, a device, an instruction set."""
 
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What computes the logits, as the log names it."""
+    """Description of an engine for the log."""
 
     name: str
     device: str
@@ -37,51 +37,51 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """One network on one device."""
+    """One network, loaded and ready to compute tiles on one device."""
 
     @property
     def info(self) -> EngineInfo:
-        """What computes."""
+        """Description for the log."""
         ...
 
     @property
     def tile_shape(self) -> tuple[int, ...]:
-        """The shape (B, C, [Z,] Y, X) that the network takes, the only one."""
+        """The only input shape that the network accepts, (B, C, [Z,] Y, X)."""
         ...
 
     def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (B, K, [Z,] Y, X) of tiles (B, C, [Z,] Y, X), in memory of their own.
+        """Return the logits (B, K, [Z,] Y, X) of tiles (B, C, [Z,] Y, X) as a new array.
 
-        Raises `ModelError` for tiles of another shape, `MachineError` when the computation fails, mostly for
-        want of memory.
+        Raises `ModelError` for tiles of another shape, `MachineError` when the computation fails, usually
+        because memory is too small.
         """
         ...
 
 
-class Carrier(Protocol):
-    """A module of this package that brings networks onto one kind of device."""
+class Backend(Protocol):
+    """A module of this package that loads networks with one runtime library onto one kind of device."""
 
     PACKAGES: tuple[str, ...]
-    """What it needs from the package index."""
+    """Python packages that it needs."""
     DEVICE: Device
-    """What it computes on."""
+    """Kind of device that it computes on."""
     PRECISIONS: tuple[Precision, ...]
-    """What it computes in, on a machine that has all it needs."""
+    """Precisions that it supports, on suitable hardware."""
 
     def missing(self, precision: Precision) -> str | None:
-        """What this machine lacks to compute in that precision, `None` where it has all."""
+        """Return what this machine lacks to compute in that precision, `None` if nothing."""
         ...
 
     def load(self, path: Path, precision: Precision) -> Engine:
-        """The ONNX file, ready to run.
+        """Load an ONNX file.
 
-        Raises `ModelError` for a file that is no network, `MachineError` when loading fails otherwise.
+        Raises `ModelError` for a file that is not a valid network, `MachineError` for any other failure.
         """
         ...
 
 
 def first_line(error: BaseException) -> str:
-    """An error's first line that says something, for a message of one line."""
+    """Return the first informative line of an error's message."""
     lines = [line.strip() for line in str(error).splitlines()]
     return next(
         (line for line in lines if line and not line.startswith("Exception from")), type(error).__name__
@@ -89,14 +89,14 @@ def first_line(error: BaseException) -> str:
 
 
 def cannot_load(name: str, path: Path, error: BaseException) -> ModelError:
-    """The error for a file that is at fault, whatever the machine."""
+    """Return the error for an invalid file, which fails on every machine."""
     return ModelError(
         f"{path}: {name} cannot load this network ({first_line(error)}); export the checkpoint again"
     )
 
 
 def fails_to_load(name: str, path: Path, error: BaseException) -> MachineError:
-    """The error for a machine that is at fault."""
+    """Return the error for a valid file that fails to load on this machine."""
     return MachineError(
         f"{name} fails to load {path} ({first_line(error)}); give the machine more memory or choose another "
         "--engine"
@@ -105,7 +105,7 @@ def fails_to_load(name: str, path: Path, error: BaseException) -> MachineError:
 
 @contextmanager
 def computing(info: EngineInfo, tiles: NDArray[np.float32], *failures: type[Exception]) -> Iterator[None]:
-    """Raise `MachineError` for a tile that fails."""
+    """Convert the given exceptions, raised while a tile is computed, to `MachineError`."""
     try:
         yield
     except failures as error:

@@ -1,7 +1,7 @@
-"""The ladder of engines: the fastest first, each taken by trial, the next where one fails.
+"""The ladder: the fallback order of engines, from the fastest to the one that runs on every machine.
 
-A rung is taken when it has loaded the network and computed a tile. One that fails later hands its tile to the
-next. Each step down is one line in the log.
+A rung is one backend at one precision. It is used as soon as it has loaded the network and computed a tile.
+When it fails, now or later, the same tile is computed on the next rung, and the log gets one line.
 """
 
 import logging
@@ -17,7 +17,7 @@ from common.errors import MachineError, ModelError
 from common.inference.engines import PRECISIONS, EngineName, Precision
 from common.inference.engines.contract import (
     DEVICES,
-    Carrier,
+    Backend,
     Device,
     Engine,
     EngineInfo,
@@ -36,7 +36,7 @@ CPU: tuple[Device, ...] = ("cpu",)
 
 
 class Rung(NamedTuple):
-    """One carrier at one precision."""
+    """One backend at one precision."""
 
     name: EngineName
     precision: Precision
@@ -46,21 +46,21 @@ class Rung(NamedTuple):
 
 
 class Ladder:
-    """Engines for the folds of one network; what has failed for one fold is not tried for the next.
+    """Engines for the folds of one network; a rung that failed for one fold is not tried for the next.
 
     Parameters
     ----------
     engine
-        `auto`, or the one carrier to use.
+        `auto`, or the one backend to use.
     precision
-        What to compute in. `auto` takes float32 where an engine or this machine has no bfloat16.
+        Preferred precision. `auto` uses float32 where a backend or this machine does not support bfloat16.
     devices
-        What `auto` may compute on.
+        Kinds of devices that may be used.
 
     Raises
     ------
     MachineError
-        A carrier that was asked for by name never has the precision.
+        The backend requested by name does not support the precision on any machine.
 
     """
 
@@ -70,65 +70,65 @@ class Ladder:
         precision: Precision = "float32",
         devices: Collection[Device] = DEVICES,
     ) -> None:
-        self._rungs = [rung for rung in rungs(engine, precision) if carrier(rung.name).DEVICE in devices]
-        self._taken: EngineInfo | None = None
+        self._rungs = [rung for rung in rungs(engine, precision) if backend(rung.name).DEVICE in devices]
+        self._logged: EngineInfo | None = None
 
     def load(self, path: Path) -> "TriedEngine":
-        """The ONNX file on the highest rung that loads it.
+        """Load an ONNX file on the first rung that accepts it.
 
-        Raises what the last rung raises: `ModelError` for a file that is no network, `MachineError`
-        otherwise.
+        Raises the error of the last rung: `ModelError` for a file that is not a valid network, otherwise
+        `MachineError`.
         """
         return TriedEngine(self, path)
 
-    def climb(self, path: Path) -> Engine:
-        """Load the file on the highest rung that is left and loads it; raises as `load`."""
+    def load_first(self, path: Path) -> Engine:
+        """Load the file on the first remaining rung that accepts it; raises as `load` does."""
         while True:
             rung = self._rungs[0]
             try:
                 return _load(rung, path)
             except (MachineError, ModelError) as error:
-                self.step_down(error)
+                self.drop_first(error)
 
-    def step_down(self, error: MachineError | ModelError) -> None:
-        """Leave the highest rung, saying why; where it was the last, raise the error."""
+    def drop_first(self, error: MachineError | ModelError) -> None:
+        """Remove the first remaining rung and log why; if it is the last, raise the error."""
         if len(self._rungs) == 1:
             raise error
         failed = self._rungs.pop(0)
-        # A machine without a GPU is nothing to warn of; one without the precision that was asked for is.
+        # A missing GPU is no reason for a warning; a precision that was requested and is missing is.
         expected = isinstance(error, EngineMissingError) and failed.precision == "float32"
         level = logging.INFO if expected else logging.WARNING
         logger.log(level, "%s; going on with %s", error, self._rungs[0])
 
-    def take(self, info: EngineInfo) -> None:
-        """Say once which rung has computed its first tile."""
-        if info != self._taken:
-            self._taken = info
+    def log_once(self, info: EngineInfo) -> None:
+        """Log the engine that has computed its first tile."""
+        if info != self._logged:
+            self._logged = info
             logger.info("%s", info)
 
 
 class TriedEngine:
-    """A network on the ladder: a tile that fails on one rung is computed on the next."""
+    """An engine with fallback: a tile that fails on one rung is computed on the next."""
 
     def __init__(self, ladder: Ladder, path: Path) -> None:
         self._ladder = ladder
         self._path = path
-        self._engine: Engine | None = ladder.climb(path)
+        self._engine: Engine | None = ladder.load_first(path)
 
     @property
     def info(self) -> EngineInfo:
-        """What computes at present."""
+        """Description of the engine in use, for the log."""
         return self._present.info
 
     @property
     def tile_shape(self) -> tuple[int, ...]:
-        """(B, C, [Z,] Y, X)."""
+        """Input shape (B, C, [Z,] Y, X)."""
         return self._present.tile_shape
 
     def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (B, K, [Z,] Y, X) of tiles (B, C, [Z,] Y, X).
+        """Return the logits (B, K, [Z,] Y, X) of tiles (B, C, [Z,] Y, X).
 
-        Raises `ModelError` for tiles that the network does not take, `MachineError` when the last rung fails.
+        Raises `ModelError` for tiles of another shape, `MachineError` when the last rung fails.
         """
         if tiles.shape != self.tile_shape:
             raise ModelError(
@@ -141,12 +141,12 @@ class TriedEngine:
             except MachineError as error:
                 reason = str(error)
             else:
-                self._ladder.take(self.info)
+                self._ladder.log_once(self.info)
                 return logits
-            # Only now, without the exception, nothing holds the engine: two at once may be more than fits.
+            # Outside `except`, so that no traceback keeps the engine alive: two may not fit into memory.
             self._engine = None
-            self._ladder.step_down(MachineError(reason))
-            self._engine = self._ladder.climb(self._path)
+            self._ladder.drop_first(MachineError(reason))
+            self._engine = self._ladder.load_first(self._path)
 
     @property
     def _present(self) -> Engine:
@@ -156,37 +156,37 @@ class TriedEngine:
 
 
 def make_engine(path: Path, *, engine: EngineName = "auto", precision: Precision = "float32") -> TriedEngine:
-    """One ONNX file on a ladder of its own; raises as `Ladder` and `Ladder.load` do."""
+    """Load one ONNX file on a new ladder; raises as `Ladder` and `Ladder.load` do."""
     return Ladder(engine, precision).load(path)
 
 
 def make_cpu_engine(path: Path) -> TriedEngine:
-    """One ONNX file on the fastest CPU engine, in float32; raises as `Ladder.load` does."""
+    """Load one ONNX file on the fastest CPU engine, in float32; raises as `Ladder.load` does."""
     return Ladder(devices=CPU).load(path)
 
 
 def rungs(engine: EngineName, precision: Precision) -> list[Rung]:
-    """The rungs to try, in their order; raises as `Ladder`."""
+    """Return the rungs in the order of trial; raises as `Ladder` does."""
     if engine == "auto":
-        finest_last = PRECISIONS[PRECISIONS.index(precision) :: -1]
-        return [Rung(name, p) for name in MODULES for p in finest_last if p in carrier(name).PRECISIONS]
-    if precision in carrier(engine).PRECISIONS:
+        fallbacks = PRECISIONS[PRECISIONS.index(precision) :: -1]
+        return [Rung(name, p) for name in MODULES for p in fallbacks if p in backend(name).PRECISIONS]
+    if precision in backend(engine).PRECISIONS:
         return [Rung(engine, precision)]
-    able = " or ".join(name for name in MODULES if precision in carrier(name).PRECISIONS)
+    able = " or ".join(name for name in MODULES if precision in backend(name).PRECISIONS)
     raise MachineError(f"engine {engine} does not compute in {precision}; {precision} needs --engine {able}")
 
 
-def carrier(name: EngineName) -> Carrier:
-    """The module of that carrier; its packages are imported when it loads a network."""
-    return cast(Carrier, import_module(f"{__package__}.{MODULES[name]}"))
+def backend(name: EngineName) -> Backend:
+    """Import the module of a backend; the packages it needs are imported when it loads a network."""
+    return cast(Backend, import_module(f"{__package__}.{MODULES[name]}"))
 
 
 def _load(rung: Rung, path: Path) -> Engine:
-    module = carrier(rung.name)
+    module = backend(rung.name)
     if reason := module.missing(rung.precision):
         raise EngineMissingError(f"{rung}: {reason}")
     try:
         return module.load(path, rung.precision)
     except (ImportError, OSError) as error:
-        # The package is there but does not start: a library is missing, or memory to map it.
+        # The package is installed but cannot be imported: a shared library or memory is missing.
         raise fails_to_load(rung.name, path, error) from error

@@ -1,4 +1,4 @@
-"""What this machine has to compute with: its processor and its GPUs."""
+"""Hardware of this machine: processor, core quota, GPUs."""
 
 import math
 import os
@@ -14,38 +14,38 @@ INSTRUCTION_SETS = (
     *("amx_bf16", "amx_int8", "amx_fp16"),  # Intel's tile registers
     *("asimd", "sve", "bf16"),  # Arm
 )
-"""Those of the kernel's names that decide how fast networks run."""
+"""Names in `/proc/cpuinfo` of the instruction sets that matter for the speed of networks."""
 BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-"""With one of these, bfloat16 has instructions; without, it is emulated, slower than float32."""
+"""Instruction sets with bfloat16; without them it is emulated, slower than float32."""
 QUOTA_FILES = {1: ("cpu.cfs_quota_us", "cpu.cfs_period_us"), 2: ("cpu.max",)}
 DRIVER = Path("/proc/driver/nvidia")
 
 
 def cpu_name() -> str:
-    """The processor's model name, with the number of cores this process may use."""
+    """Return the processor's model name and the number of cores this process may use."""
     model = _cpu_field("model name") or platform.machine()
     return f"{model} ({cores()} cores)"
 
 
 def cores() -> int:
-    """Cores that this process may use, whether they are assigned to it or their time is rationed."""
-    return rationed_cores() or len(os.sched_getaffinity(0))
+    """Return the number of cores this process may use, by CPU affinity and quota."""
+    return effective_quota() or len(os.sched_getaffinity(0))
 
 
-def rationed_cores() -> int | None:
-    """The quota where it is less than the cores assigned: what libraries that count those do not know."""
+def effective_quota() -> int | None:
+    """Return the quota where it is less than the cores assigned, which libraries count to choose threads."""
     quota = core_quota()
     return quota if quota and quota < len(os.sched_getaffinity(0)) else None
 
 
 def core_quota(membership: Path = MEMBERSHIP, root: Path = ROOT) -> int | None:
-    """Cores whose time the control groups ration to the process, rounded up; `None` without a limit."""
+    """Return the CPU quota of the process's control groups in cores, rounded up; `None` if unlimited."""
     quotas = (_quota(folder, version) for folder, version in control_groups("cpu", membership, root))
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def _quota(folder: Path, version: int) -> int | None:
-    """`docker run --cpus` sets it: microseconds of computing allowed, in a period of so many."""
+    """Read the quota that `docker run --cpus` sets: allowed computing time per period, in microseconds."""
     try:
         text = " ".join((folder / name).read_text() for name in QUOTA_FILES[version])
         allowed, period = text.split()
@@ -55,18 +55,18 @@ def _quota(folder: Path, version: int) -> int | None:
 
 
 def instruction_sets() -> tuple[str, ...]:
-    """Those of `INSTRUCTION_SETS` that the processor has."""
+    """Return those of `INSTRUCTION_SETS` that the processor supports."""
     flags = set((_cpu_field("flags") or _cpu_field("Features")).split())
     return tuple(name for name in INSTRUCTION_SETS if name in flags)
 
 
 def has_bfloat16() -> bool:
-    """Whether the processor multiplies in bfloat16."""
+    """Return whether the processor has bfloat16 instructions."""
     return not BFLOAT16.isdisjoint(instruction_sets())
 
 
 def gpus() -> tuple[str, ...]:
-    """Model names of the NVIDIA GPUs that the driver shows to this process."""
+    """Return the model names of the NVIDIA GPUs that are visible to this process."""
     if not Path("/dev/nvidiactl").exists():
         return ()
     files = sorted(DRIVER.glob("gpus/*/information"))
@@ -75,13 +75,13 @@ def gpus() -> tuple[str, ...]:
 
 
 def gpu_driver() -> str | None:
-    """The NVIDIA driver's own line about its version, `None` where there is no driver."""
+    """Return the version line of the NVIDIA driver, `None` without a driver."""
     path = DRIVER / "version"
     return path.read_text().splitlines()[0].strip() if path.exists() else None
 
 
 def package_version(name: str) -> str | None:
-    """The version of an installed package, `None` where it is not installed."""
+    """Return the version of an installed package, `None` if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -94,7 +94,7 @@ def _cpu_field(name: str) -> str:
 
 @cache
 def _cpu_fields() -> dict[str, str]:
-    """What the kernel says of the first core."""
+    """Return the fields of the first core in `/proc/cpuinfo`."""
     fields: dict[str, str] = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")

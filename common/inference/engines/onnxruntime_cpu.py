@@ -1,4 +1,4 @@
-"""ONNX Runtime's own CPU provider: slower than others, and there on every machine."""
+"""ONNX Runtime's default CPU provider: slower than the other backends, but available on every machine."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ PRECISIONS: tuple[Precision, ...] = ("float32",)
 
 
 def missing(precision: Precision) -> str | None:
-    """Nothing: the package is one of this project's own needs."""
+    """Return `None`: the package is a dependency of this project."""
     return None
 
 
 def load(path: Path, precision: Precision) -> Engine:
-    """The ONNX file in a session; raises `ModelError` or `MachineError` as `open_session` does."""
+    """Load an ONNX file; raises as `open_session` does."""
     import onnxruntime
 
     from common.inference.engines.onnxruntime_session import SessionEngine, open_session

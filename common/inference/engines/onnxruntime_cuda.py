@@ -14,7 +14,7 @@ PROVIDER = "CUDAExecutionProvider"
 
 
 def missing(precision: Precision) -> str | None:
-    """Why there is no GPU to compute on."""
+    """Return why no GPU can be used, `None` if one can."""
     if not gpus():
         return "no NVIDIA GPU is visible; run the container with --gpus all"
     if not package_version(PACKAGES[0]):
@@ -23,13 +23,13 @@ def missing(precision: Precision) -> str | None:
 
 
 def load(path: Path, precision: Precision) -> Engine:
-    """The ONNX file in a session.
+    """Load an ONNX file.
 
-    Raises `EngineMissingError` where the provider finds no GPU that it can use, else as `open_session` does.
+    Raises `EngineMissingError` where the provider finds no usable GPU, otherwise as `open_session` does.
     """
     from common.inference.engines.onnxruntime_session import SessionEngine, open_session
 
-    # Left alone, the GPU multiplies in TensorFloat-32, with 10 bits of mantissa instead of float32's 23.
+    # By default the GPU multiplies in TensorFloat-32, with 10 mantissa bits instead of float32's 23.
     session = open_session(path, NAME, PROVIDER, {"use_tf32": "0"})
     if PROVIDER not in session.get_providers():
         raise EngineMissingError(

@@ -1,4 +1,4 @@
-"""An ONNX file in a session of ONNX Runtime, whatever the provider."""
+"""ONNX Runtime sessions, common to all execution providers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,17 +20,17 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from common.inference.engines.contract import EngineInfo, cannot_load, computing, fails_to_load
-from common.inference.engines.machine import rationed_cores
+from common.inference.engines.machine import effective_quota
 
-# Patients' data are no matter for a library's statistics, and there is no network to send them over.
+# No usage data leave a machine that holds patient data; the platform has no network connection anyway.
 ort.disable_telemetry_events()
 
-OF_THE_FILE = (InvalidArgument, InvalidGraph, InvalidProtobuf, NoSuchFile, NoSuchOperator)
-"""What ONNX Runtime raises for a file that it does not take, whatever the machine."""
-FAILURES = (EPFail, Fail, RuntimeException, RuntimeError, MemoryError)
-"""What it raises when something goes wrong; mostly memory ran out."""
-OF_THE_MACHINE = ("bad_alloc", "CUDA failure")
-"""What a `Fail` says that is not about the file."""
+FILE_ERRORS = (InvalidArgument, InvalidGraph, InvalidProtobuf, NoSuchFile, NoSuchOperator)
+"""Raised by ONNX Runtime for a file that it rejects on every machine."""
+RUNTIME_ERRORS = (EPFail, Fail, RuntimeException, RuntimeError, MemoryError)
+"""Raised by ONNX Runtime for other failures, usually because memory is too small."""
+MACHINE_MESSAGES = ("bad_alloc", "CUDA failure")
+"""Texts in the message of a `Fail` that the machine caused, not the file."""
 
 
 class SessionEngine:
@@ -44,36 +44,36 @@ class SessionEngine:
 
     @property
     def tile_shape(self) -> tuple[int, ...]:
-        """(B, C, [Z,] Y, X)."""
+        """Input shape (B, C, [Z,] Y, X)."""
         return tuple(self._input.shape)
 
     def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (B, K, [Z,] Y, X) of tiles (B, C, [Z,] Y, X); `MachineError` where that fails."""
-        with computing(self.info, tiles, InvalidArgument, *FAILURES):
+        """Return the logits (B, K, [Z,] Y, X) of tiles (B, C, [Z,] Y, X); `MachineError` on failure."""
+        with computing(self.info, tiles, InvalidArgument, *RUNTIME_ERRORS):
             (logits,) = self._session.run([self._output], {self._input.name: tiles})
         return np.asarray(logits, np.float32)
 
 
 def open_session(path: Path, name: str, provider: str, options: Mapping[str, str]) -> ort.InferenceSession:
-    """A session on that provider alone.
+    """Open a session on one provider, without fallback.
 
-    Raises `ModelError` for a file that is no network, `MachineError` when loading fails otherwise. Where the
-    provider finds no device, ONNX Runtime gives a session without it.
+    Raises `ModelError` for a file that is not a valid network, `MachineError` for any other failure. Where
+    the provider finds no device, ONNX Runtime still returns a session, without that provider.
     """
     session_options = ort.SessionOptions()
     session_options.log_severity_level = 3
-    if threads := rationed_cores():
-        # ONNX Runtime counts the machine's cores; more threads than the ration slow each other down.
+    if threads := effective_quota():
+        # ONNX Runtime counts the machine's cores; more threads than the quota allows slow each other down.
         session_options.intra_op_num_threads = threads
     providers = [(provider, dict(options))]
     try:
         return ort.InferenceSession(path, session_options, providers=providers, enable_fallback=False)
-    except (*OF_THE_FILE, *FAILURES) as error:
-        if _tells_of_the_file(error):
+    except (*FILE_ERRORS, *RUNTIME_ERRORS) as error:
+        if _is_file_error(error):
             raise cannot_load(name, path, error) from error
         raise fails_to_load(name, path, error) from error
 
 
-def _tells_of_the_file(error: Exception) -> bool:
-    about_machine = any(text in str(error) for text in OF_THE_MACHINE)
-    return isinstance(error, OF_THE_FILE) or (isinstance(error, Fail) and not about_machine)
+def _is_file_error(error: Exception) -> bool:
+    about_machine = any(text in str(error) for text in MACHINE_MESSAGES)
+    return isinstance(error, FILE_ERRORS) or (isinstance(error, Fail) and not about_machine)

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: several times faster than ONNX Runtime's own provider, on Intel, AMD and Arm."""
+"""OpenVINO on Intel, AMD and Arm CPUs: several times faster than ONNX Runtime's default CPU provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from common.inference.engines import Precision
 from common.inference.engines.contract import Device, EngineInfo, cannot_load, computing, fails_to_load
-from common.inference.engines.machine import cpu_name, has_bfloat16, rationed_cores
+from common.inference.engines.machine import cpu_name, effective_quota, has_bfloat16
 
 if TYPE_CHECKING:
     import openvino
@@ -22,10 +22,10 @@ PACKAGES = ("openvino",)
 DEVICE: Device = "cpu"
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
-"""Left alone, OpenVINO computes in bfloat16 where the CPU has it."""
-FAILURES = (RuntimeError, MemoryError)
-OF_MEMORY = ("bad_alloc", "allocate", "not enough memory", "mmap")
-"""What an error says that comes of memory and not of the file."""
+"""By default OpenVINO computes in bfloat16 where the CPU supports it."""
+RUNTIME_ERRORS = (RuntimeError, MemoryError)
+MEMORY_MESSAGES = ("bad_alloc", "allocate", "not enough memory", "mmap")
+"""Texts in the message of an error that insufficient memory caused, not the file."""
 
 
 class OpenVinoEngine:
@@ -37,14 +37,14 @@ class OpenVinoEngine:
         self._request = compiled.create_infer_request()
 
     def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (B, K, [Z,] Y, X) of tiles (B, C, [Z,] Y, X); `MachineError` where that fails."""
-        with computing(self.info, tiles, *FAILURES):
+        """Return the logits (B, K, [Z,] Y, X) of tiles (B, C, [Z,] Y, X); `MachineError` on failure."""
+        with computing(self.info, tiles, *RUNTIME_ERRORS):
             logits = self._request.infer({0: tiles}, share_inputs=True)[0]
         return np.asarray(logits, np.float32)
 
 
 def missing(precision: Precision) -> str | None:
-    """The package, or the instructions: OpenVINO emulates bfloat16 without them, slower than float32."""
+    """Return whether the package or bfloat16 instructions (emulation is slower than float32) are missing."""
     if not find_spec("openvino"):
         return "OpenVINO is not installed; pip install openvino"
     if precision == "bfloat16" and not has_bfloat16():
@@ -53,41 +53,41 @@ def missing(precision: Precision) -> str | None:
 
 
 def load(path: Path, precision: Precision) -> OpenVinoEngine:
-    """The ONNX file compiled for this CPU.
+    """Compile an ONNX file for this CPU.
 
-    Raises `ModelError` for a file that is no network, `MachineError` when the processor lacks an instruction
-    or memory runs out.
+    Raises `ModelError` for a file that is not a valid network, `MachineError` when the processor lacks an
+    instruction set or memory is too small.
     """
     import openvino
 
     try:
         network = _core().read_model(path)
-    except FAILURES as error:
-        if _tells_of_memory(error):
+    except RUNTIME_ERRORS as error:
+        if _is_memory_error(error):
             raise fails_to_load(NAME, path, error) from error
         raise cannot_load(NAME, path, error) from error
     try:
         compiled = _core().compile_model(network, "CPU", _configuration(precision))
         return OpenVinoEngine(compiled, EngineInfo(NAME, cpu_name(), precision, openvino.__version__))
-    except FAILURES as error:
+    except RUNTIME_ERRORS as error:
         raise fails_to_load(NAME, path, error) from error
 
 
 def _configuration(precision: Precision) -> dict[str, str | int | bool]:
-    """OpenVINO counts the machine's cores; more threads than a container's ration slow each other down."""
+    """Return the options; OpenVINO counts all cores, but threads beyond the quota slow each other down."""
     hint: dict[str, str | int | bool] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
-    if threads := rationed_cores():
+    if threads := effective_quota():
         return hint | {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     return hint
 
 
 @cache
 def _core() -> openvino.Core:
-    """One for all networks: their threads and caches are shared."""
+    """Return the one core of all networks, which share its threads and caches."""
     import openvino
 
     return openvino.Core()
 
 
-def _tells_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or any(text in str(error) for text in OF_MEMORY)
+def _is_memory_error(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(text in str(error) for text in MEMORY_MESSAGES)

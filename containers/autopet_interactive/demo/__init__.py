@@ -1,1 +1,1 @@
-"""A small network trained on phantoms, in place of a real checkpoint."""
+"""The demo checkpoint, a small network trained on phantoms, and its training."""

@@ -1,4 +1,4 @@
-"""nnU-Net's `plans.json` and `dataset.json` for the demo network."""
+"""`plans.json` and `dataset.json` of the demo network, as nnU-Net v2's `ResEncUNetPlanner` writes them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ BLOCKS = (1, 2, 2, 2, 1)
 
 
 def make_dataset(subjects: int) -> dict[str, Any]:
-    """Give the content of `dataset.json`."""
+    """Return the content of `dataset.json`."""
     return {
         "channel_names": {"0": "CT", "1": "PET"},
         "labels": {"background": 0, "tumor": 1},
@@ -35,10 +35,11 @@ def make_plans(
     features: Sequence[int] = FEATURES,
     blocks: Sequence[int] = BLOCKS,
 ) -> dict[str, Any]:
-    """Give the content of `plans.json`, in the format of nnU-Net's planner for residual encoders.
+    """Return the content of `plans.json`.
 
-    `foregrounds` are the intensities (HU, SUV) of each channel's tumour voxels; `median_shape` (z, y, x) is
-    the subjects' size in voxels of `spacing` (mm); `features` and `blocks` are those of the encoder's stages.
+    `foregrounds` are the intensities (HU, SUV) of the tumour voxels, one array per channel; `median_shape` is
+    the median image size (z, y, x) in voxels of `spacing` (mm); `features` and `blocks` are the numbers of
+    feature maps and residual blocks of the encoder stages.
     """
     return {
         "dataset_name": "Dataset001_Phantom",

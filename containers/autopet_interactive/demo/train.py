@@ -1,6 +1,6 @@
-"""Trains the demo checkpoint: `python -m containers.autopet_interactive.demo.train --output DIR`.
+"""Train the demo checkpoint: `python -m containers.autopet_interactive.demo.train --output DIR`.
 
-Everything comes from seeds. The seeds of the training's phantoms start far from those that people try.
+The training is reproducible by its seeds, which are far from those that users try for their own phantoms.
 """
 
 import json
@@ -32,25 +32,25 @@ from containers.autopet_interactive.demo.subject import ClickedSubject
 logger = logging.getLogger(__name__)
 
 SUBJECTS = 64
-FINGERPRINTED = 12
-"""Subjects whose intensities go into the plans."""
+FINGERPRINT_SUBJECTS = 12
+"""Number of subjects whose intensities and shapes are used for the plans."""
 MAX_INFLAMMATIONS = 3
-"""More than other phantoms have, so that the network learns what a click in one means."""
+"""More than in other phantoms, so that the network learns the meaning of a background click in one."""
 FIRST_SEED = 1_000_000
 STEPS = 2500
 MIRROR_AXES = (2,)
-"""Left and right alone: a body's back and feet are not alike to its front and head."""
+"""Only left-right (x): a body is not symmetric along the other axes."""
 CHANNELS, CLASSES = 4, 2
 SEGMENTATION_LAYER = f"decoder.seg_layers.{len(FEATURES) - 2}"
 TRAINER = "autopetTrainerInteractiveNoOrgans"
 GRIDS = ((DEFAULT_SHAPE, DEFAULT_SPACING),) * 3 + (((300, 160, 200), (3.2, 2.6, 2.6)),)
-"""Shapes and spacings (mm) of the phantoms in turn, so that resampled ones are among them."""
+"""Shapes and spacings (mm), (z, y, x), of the phantoms in turn; those of the last one are resampled."""
 
 
 def train_checkpoint(output: Path, steps: int = STEPS, subjects: int = SUBJECTS) -> None:
     """Write `plans.json`, `dataset.json` and `fold_0/checkpoint_final.pth` into `output`."""
     start = time.monotonic()
-    plans, dataset = make_plans(*_fingerprint(min(subjects, FINGERPRINTED))), make_dataset(subjects)
+    plans, dataset = make_plans(*_fingerprint(min(subjects, FINGERPRINT_SUBJECTS))), make_dataset(subjects)
     _write_json(plans, output / "plans.json")
     _write_json(dataset, output / "dataset.json")
     network_plans = read_plans(output, CONFIGURATION)
@@ -82,7 +82,7 @@ def _phantoms(subjects: int) -> Iterator[Phantom]:
 
 
 def _fingerprint(subjects: int) -> tuple[list[Any], list[int]]:
-    """The tumours' intensities in CT and PET, and the median shape."""
+    """Return the tumour intensities in CT and PET, and the median shape."""
     foregrounds, shapes = [], []
     for phantom in _phantoms(subjects):
         foregrounds.append((phantom.ct[phantom.truth > 0], phantom.pet[phantom.truth > 0]))

@@ -1,1 +1,1 @@
-"""GEPNet's demo checkpoint and how it is trained."""
+"""GEPNet's demo checkpoint and its training."""

@@ -1,6 +1,6 @@
-"""Trains the demo checkpoint: `python -m containers.gepnet.demo.train --output DIR`.
+"""Train the demo checkpoint: `python -m containers.gepnet.demo.train --output DIR`.
 
-Everything comes from seeds. The seeds of the training's phantoms start far from those that people try.
+The training is reproducible by its seeds, which are far from those that users try for their own phantoms.
 """
 
 import logging
@@ -17,7 +17,7 @@ from common.demo.command import output_folder
 from common.demo.patches import PatchSampler
 from common.demo.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
 from common.demo.plans_v1 import make_plans, write_plans
-from common.demo.subjects import ill_phantoms, in_network_space
+from common.demo.subjects import in_network_space, phantoms_with_lesions
 from common.demo.training import expect_rare_foreground, freeze_at_zero, seeded, train
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
 from common.export.checkpoints.v1.plans import MIRROR_AXES, PLANS_FILE, read_plans_v1
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the training, on patients of its own."""
+    """One phase of the training, on its own phantoms."""
 
     first_seed: int
     subjects: int
@@ -38,18 +38,18 @@ class Phase:
 
     @property
     def phantoms(self) -> Iterator[Phantom]:
-        """Its patients."""
-        return ill_phantoms(self.first_seed, self.subjects)
+        """The phantoms of this phase."""
+        return phantoms_with_lesions(self.first_seed, self.subjects)
 
 
 PHASES = (Phase(3_000_000, 48, 1600, 2e-3), Phase(3_000_048, 96, 600, 1e-3))
-"""The second is on more patients, for by then the first's are known by heart."""
+"""The second phase has more phantoms, because the network has overfitted to those of the first one."""
 BATCH = 2
 PATCH = (32, 64, 64)
 TRAINER = "gepnet_trainer_PET"
-FROZEN = ("pos_embed", "_bias", "hyb_encoder.vits.2.0.conv3.conv", "hyb_encoder.convs.2.conv")
+FROZEN_PARTS = ("pos_embed", "_bias", "hyb_encoder.vits.2.0.conv3.conv", "hyb_encoder.convs.2.conv")
 """Parts of the names of weights that stay zero, to keep the checkpoint small: all position tables, and the
-residual blocks of the deepest stage, which then hand their input on."""
+residual blocks of the deepest stage, which then pass their input through."""
 
 
 def train_checkpoint(output: Path, phases: Sequence[Phase] = PHASES) -> None:
@@ -94,8 +94,8 @@ def _sampler(plans: Plans, phantoms: Iterator[Phantom]) -> PatchSampler:
 
 
 def is_frozen(name: str) -> bool:
-    """Whether the weight of that name stays zero."""
-    return any(part in name for part in FROZEN)
+    """Return whether the weight of that name stays zero."""
+    return any(part in name for part in FROZEN_PARTS)
 
 
 if __name__ == "__main__":

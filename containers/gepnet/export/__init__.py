@@ -1,4 +1,4 @@
-"""From a trained GEPNet checkpoint to its model folder."""
+"""Export of a trained GEPNet checkpoint to a model folder."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from containers.gepnet.export.checkpoint import CLASSES, load_network, read_plan
 from containers.gepnet.export.network import on_voxel_pairs
 
 ALGORITHM = "gepnet"
-OR_GIVE_PLANS = "copy one of them from the training, or give the plans as JSON with --plans FILE"
+PLANS_HINT = "copy one of them from the training, or give the plans as JSON with --plans FILE"
 
 
 def export(
@@ -25,14 +25,28 @@ def export(
     folds: Sequence[str] | None = None,
     plans: Path | None = None,
 ) -> None:
-    """Write the model folder `destination` from the trained folder `checkpoint`: all folds, or those named.
+    """Export a trained folder to a model folder.
 
-    `plans` is a file of plans, as a rule JSON, that is used instead of the folder's: `plans.pkl`, or else the
-    companion of the first fold. Raises `ModelError` for a checkpoint that is damaged, hostile, or not one of
-    this algorithm.
+    Parameters
+    ----------
+    checkpoint
+        Trained folder, with a subfolder for every fold.
+    destination
+        Model folder to create.
+    folds
+        Names of the folds to export; by default all.
+    plans
+        A file used instead of the folder's plans, usually JSON. By default `plans.pkl`, or if that is
+        missing the `.pkl` file next to the first fold's checkpoint.
+
+    Raises
+    ------
+    ModelError
+        The checkpoint is damaged, malicious, or belongs to another algorithm.
+
     """
     found = find_folds(checkpoint, CHECKPOINT_FILE, folds)
-    plans_file = plans or find_plans(checkpoint, next(iter(found.values())), OR_GIVE_PLANS)
+    plans_file = plans or find_plans(checkpoint, next(iter(found.values())), PLANS_HINT)
     plan = read_plans(plans_file)
     postprocessing = read_postprocessing(checkpoint)
     source = sha256_of_all(checkpoint, [plans_file, *found.values()])

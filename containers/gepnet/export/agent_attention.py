@@ -1,4 +1,4 @@
-"""Agent attention over a volume, as GEPNet has it."""
+"""Agent attention in 3D, in the form of GEPNet."""
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +12,12 @@ AGENTS = AGENTS_PER_AXIS**3
 
 
 class ADLA(nn.Module):
-    """Attention by way of 343 agents, tokens pooled from the queries (Han et al. 2024, Agent Attention).
+    """Attention through 343 agent tokens, pooled from the queries (Han et al. 2024, "Agent Attention").
 
-    The agents gather from all tokens, then every token reads from the agents. Either step adds a position
-    bias per head, agent and token: a 7×7×7 table stretched over the grid, and a number per plane of each
-    axis. These sums, hundreds of MB on a fine grid, depend on weights alone: the ONNX file holds how they
-    are made, and an engine makes them once, when it loads.
+    First the agents attend to all tokens, then all tokens attend to the agents. Both steps add a position
+    bias per head, agent and token: a 7×7×7 table interpolated to the grid, and one number per plane of each
+    axis. These biases, hundreds of MB on a fine grid, depend only on weights: the ONNX file holds the small
+    tables and the operators, and an engine computes the biases once, when it loads the file.
     """
 
     def __init__(self, channels: int, grid: Shape) -> None:
@@ -32,9 +32,9 @@ class ADLA(nn.Module):
         for name, size in zip("zyx", grid, strict=True):
             pooling = functional.adaptive_avg_pool1d(torch.eye(size), AGENTS_PER_AXIS).T
             self.register_buffer(f"pooling_{name}", pooling, persistent=False)
-        knots = torch.eye(AGENTS_PER_AXIS)[None]
-        stretching = functional.interpolate(knots, size=z, mode="linear")[0].T
-        self.register_buffer("stretching_z", stretching, persistent=False)
+        identity = torch.eye(AGENTS_PER_AXIS)[None]
+        interpolation = functional.interpolate(identity, size=z, mode="linear")[0].T
+        self.register_buffer("interpolation_z", interpolation, persistent=False)
         self.an_bias = _table(HEADS, AGENTS, *[AGENTS_PER_AXIS] * 3)
         self.ah_bias = _table(1, HEADS, AGENTS, z, 1, 1)
         self.aw_bias = _table(1, HEADS, AGENTS, 1, y, 1)
@@ -45,7 +45,7 @@ class ADLA(nn.Module):
         self.da_bias = _table(1, HEADS, 1, 1, x, AGENTS)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, voxels, channels) to the same shape."""
+        """Map tokens (B, voxels, channels) to the same shape."""
         queries = self.q(tokens)
         keys, values = self.kv(tokens).chunk(2, dim=-1)
         agents = _by_head(self._pool(queries)) * self.scale
@@ -58,32 +58,32 @@ class ADLA(nn.Module):
         return attended
 
     def _pool(self, queries: Tensor) -> Tensor:
-        """Adaptive average pooling to 7×7×7, (B, 343, channels); ONNX has no operator for 16 to 7."""
+        """Pool adaptively to 7×7×7, (B, 343, channels), as matrix products: ONNX has no operator for it."""
         pooled = queries.unflatten(1, self.grid)
         for axis, name in enumerate("zyx", start=1):
             pooled = _product_along(axis, self.get_buffer(f"pooling_{name}"), pooled)
         return pooled.flatten(1, 3)
 
     def _agent_bias(self) -> Tensor:
-        """What agents add to their scores of tokens, (heads, agents, voxels)."""
+        """Return the position bias of the agents' attention, (heads, agents, voxels)."""
         return self._position_bias(self.an_bias, self.ah_bias, self.aw_bias, self.ad_bias)
 
     def _token_bias(self) -> Tensor:
-        """What tokens add to their scores of agents, (heads, voxels, agents)."""
+        """Return the position bias of the tokens' attention, (heads, voxels, agents)."""
         along = (bias.movedim(-1, 2) for bias in (self.ha_bias, self.wa_bias, self.da_bias))
         return self._position_bias(self.na_bias, *along).transpose(-1, -2)
 
     def _position_bias(self, table: Tensor, along_z: Tensor, along_y: Tensor, along_x: Tensor) -> Tensor:
-        """A table stretched over the grid plus a number per plane of each axis, (heads, agents, voxels).
+        """Interpolate a table to the grid and add a number per plane of each axis, (heads, agents, voxels).
 
-        Made as one product of small factors. Stretching along z comes last: its weights sum to one, so what
-        is added in plane before passes unchanged. The numbers along z are the weights of a row of ones.
+        This is one matrix product. Interpolation along z comes last: its weights sum to one, so the numbers
+        along y and x can be added before. The numbers along z are the weights of an additional row of ones.
         """
         _, y, x = self.grid
         in_plane = functional.interpolate(table, size=(AGENTS_PER_AXIS, y, x), mode="trilinear")
         rows = functional.pad((in_plane + (along_y + along_x)[0]).flatten(3), (0, 0, 0, 1), value=1.0)
-        stretching = self.get_buffer("stretching_z").expand(HEADS, AGENTS, -1, -1)
-        weights = torch.cat([stretching, along_z.reshape(HEADS, AGENTS, -1, 1)], dim=-1)
+        interpolation = self.get_buffer("interpolation_z").expand(HEADS, AGENTS, -1, -1)
+        weights = torch.cat([interpolation, along_z.reshape(HEADS, AGENTS, -1, 1)], dim=-1)
         return (weights @ rows).flatten(2)
 
 

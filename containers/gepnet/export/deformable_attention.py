@@ -1,4 +1,4 @@
-"""Deformable large-kernel attention (Azad et al. 2024, Beyond Self-Attention), in GEPNet's form."""
+"""Deformable large-kernel attention (Azad et al. 2024, "Beyond Self-Attention"), in the form of GEPNet."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from common.export.onnx.deform_conv3d.module import DeformConv3d
 
 
 class DeformableLargeKernelAttention(nn.Module):
-    """Features gated by what a large, dilated and then deformed neighbourhood says of them."""
+    """Features multiplied by a gate computed from a large neighbourhood."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -18,14 +18,14 @@ class DeformableLargeKernelAttention(nn.Module):
         self.proj_2 = nn.Conv3d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, z, y, x) to the same shape."""
+        """Map features (B, channels, z, y, x) to the same shape."""
         x = functional.gelu(self.proj_1(x))
         projected: Tensor = self.proj_2(x * self.spatial_gating_unit(x))
         return projected
 
 
 class LargeKernelGate(nn.Module):
-    """The gate: depthwise, dilated depthwise, deformable and pointwise convolution."""
+    """The gate: depthwise, dilated depthwise, deformable and pointwise convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class LargeKernelGate(nn.Module):
         self.conv1 = nn.Conv3d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, z, y, x) to the same shape."""
+        """Map features (B, channels, z, y, x) to the same shape."""
         gate: Tensor = x * self.conv1(self.deform_conv(self.conv_spatial(self.conv0(x))))
         return gate
 

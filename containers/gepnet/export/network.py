@@ -1,7 +1,7 @@
-"""GEPNet (https://github.com/zhengqian1515/GEPNet) as its trainer configures it.
+"""GEPNet (https://github.com/zhengqian1515/GEPNet), in the configuration of its trainer.
 
-Layers carry the names of the original's checkpoints. Features are (batch, channels, z, y, x), tokens
-(batch, voxels, channels).
+Layers have the names of the original checkpoints. Features are (batch, channels, z, y, x), tokens (batch,
+voxels, channels).
 """
 
 import copy
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common.geometry import triple
 from common.nnunet.resample import Shape
 from containers.gepnet.export.agent_attention import ADLA
 from containers.gepnet.export.deformable_attention import DeformableLargeKernelAttention
@@ -26,15 +27,21 @@ DOWNSAMPLING = 2 ** len(CNN_FEATURES + HYBRID_FEATURES)
 
 
 class GEPNet(nn.Module):
-    """U-shaped network: two convolutional stages, then three that add attention.
+    """U-shaped network: two convolutional stages, then three with attention.
 
-    Args:
-        spatial_shape: voxels of every tile, (z, y, x), multiples of 32; the position tables grow with it.
-        in_channels: PET, or PET and CT.
-        num_classes: background included.
+    Parameters
+    ----------
+    spatial_shape
+        Patch size (z, y, x), multiples of 32; it determines the size of the position tables.
+    in_channels
+        1 for PET, 2 for PET and CT.
+    num_classes
+        Including background.
 
-    Raises:
-        ValueError: a shape that is no multiple of 32.
+    Raises
+    ------
+    ValueError
+        A size is not a multiple of 32.
 
     """
 
@@ -58,11 +65,11 @@ class GEPNet(nn.Module):
 
     @property
     def segmentation_layer(self) -> nn.Module:
-        """The layer that gives the logits."""
+        """The layer that computes the logits."""
         return self.get_submodule("out.1.conv.conv")
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """Logits (B, classes, z, y, x) of tiles (B, channels, z, y, x)."""
+        """Compute the logits (B, classes, z, y, x) of tiles (B, channels, z, y, x)."""
         full = self.init(tiles)
         half, quarter = self.cnn_encoder(full)
         eighth, sixteenth, deepest = self.hyb_encoder(quarter)
@@ -73,9 +80,9 @@ class GEPNet(nn.Module):
 
 
 def on_voxel_pairs(network: GEPNet) -> GEPNet:
-    """What an engine should run: the same network, set to inference, its last blocks on pairs of voxels.
+    """Return the equivalent network for engines, in evaluation mode, with the last blocks on pairs of voxels.
 
-    Their four 5×5×5 convolutions at full resolution take two fifths of a tile's time.
+    Four 5×5×5 convolutions of these blocks at full resolution take two fifths of a tile's time.
     """
     paired = copy.deepcopy(network).eval()
     paired.cnn_decoder.convs[-1] = nn.Sequential(paired.cnn_decoder.convs[-1], ToPairs())
@@ -85,14 +92,14 @@ def on_voxel_pairs(network: GEPNet) -> GEPNet:
 
 
 class ConvolutionalEncoder(nn.Module):
-    """The first two stages."""
+    """The first two encoder stages."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder_blocks = DoubleGADM()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features at half and at a quarter of the resolution."""
+        """Compute features at half and at a quarter of the resolution."""
         stages: tuple[Tensor, Tensor] = self.encoder_blocks(x)
         return stages
 
@@ -112,7 +119,7 @@ class HybridEncoder(nn.Module):
         self.convs = nn.ModuleList(ResidualBlock(features, features, 3) for features in HYBRID_FEATURES)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Every stage's features, the finest first."""
+        """Compute the features of every stage, the highest resolution first."""
         stages = []
         for down, attention, conv in zip(self.downs, self.vits, self.convs, strict=True):
             x = down(x)
@@ -137,7 +144,7 @@ class HybridDecoder(nn.Module):
         )
 
     def forward(self, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """Features at a quarter of the resolution; skips from the coarsest on."""
+        """Compute features at a quarter of the resolution; skips start with the coarsest."""
         stages = zip(self.ups, self.scafs, self.convs_o, self.vits, skips, strict=True)
         for up, fuse, conv, attention, skip in stages:
             x = conv(fuse(up(x), skip))
@@ -156,7 +163,7 @@ class ConvolutionalDecoder(nn.Module):
         self.convs = nn.ModuleList([ResidualBlock(half, half, 3), ResidualBlock(STEM, STEM, 3)])
 
     def forward(self, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """Features at full resolution; skips from the coarsest on."""
+        """Compute features at full resolution; skips start with the coarsest."""
         for up, fuse, conv, skip in zip(self.ups, self.scafs, self.convs, skips, strict=True):
             x = conv(fuse(up(x), skip))
         return x
@@ -178,7 +185,7 @@ class ResidualBlock(nn.Module):
             self.norm3 = nn.BatchNorm3d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in, z, y, x) to (B, out, z, y, x)."""
+        """Map features (B, in, z, y, x) to (B, out, z, y, x)."""
         residual = self.norm3(self.conv3(x)) if self.changes_channels else x
         x = self.lrelu(self.norm1(self.conv1(x)))
         activated: Tensor = self.lrelu(self.norm2(self.conv2(x)) + residual)
@@ -186,7 +193,7 @@ class ResidualBlock(nn.Module):
 
 
 class SCAF(nn.Module):
-    """Fusion of decoder and encoder: gates the channels of both, then the voxels of their mixture."""
+    """Fusion of decoder and encoder features, with a gate per channel and a gate per voxel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -196,7 +203,7 @@ class SCAF(nn.Module):
         self.conv2 = nn.Conv3d(channels, 1, 1)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Two (B, channels, z, y, x) to one."""
+        """Fuse two features (B, channels, z, y, x) to one of the same shape."""
         both = torch.cat([x, skip], dim=1)
         channel_gate = self.conv_atten(both.mean(dim=(2, 3, 4), keepdim=True))
         voxel_gate = torch.sigmoid(self.conv1(x) + self.conv2(skip))
@@ -205,10 +212,10 @@ class SCAF(nn.Module):
 
 
 class CutDownsampling(nn.Module):
-    """GADM's branch that loses nothing: the eight voxels of a cube become channels, then are mixed.
+    """GADM's lossless branch: the eight voxels of a 2×2×2 cube become channels of a pointwise convolution.
 
-    That is a convolution of kernel and stride 2, its weights stored in the order of the cut: x slowest, z
-    fastest, then channels.
+    This equals a convolution with kernel and stride 2. The input channels of the stored weights are ordered
+    by x (slowest), y, z, channel.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -217,14 +224,14 @@ class CutDownsampling(nn.Module):
         self.batch_norm = nn.BatchNorm3d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in, z, y, x) to (B, out, z/2, y/2, x/2)."""
+        """Map features (B, in, z, y, x) to (B, out, z/2, y/2, x/2)."""
         weight = self.conv_fusion.weight.reshape(-1, 2, 2, 2, x.shape[1]).permute(0, 4, 3, 2, 1)
         halved: Tensor = self.batch_norm(functional.conv3d(x, weight, self.conv_fusion.bias, stride=2))
         return halved
 
 
 class GADM(nn.Module):
-    """Downsampling by three branches at once: cut, strided convolution, maximum."""
+    """Downsampling by three parallel branches: voxel cubes as channels, strided convolution, max pooling."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -238,7 +245,7 @@ class GADM(nn.Module):
         self.fusion = nn.Conv3d(3 * out_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in, z, y, x) to (B, out, z/2, y/2, x/2)."""
+        """Map features (B, in, z, y, x) to (B, out, z/2, y/2, x/2)."""
         widened = self.conv(x)
         convolved = self.batch_norm_x(functional.gelu(self.conv_x(widened)))
         maximum = self.batch_norm_m(functional.max_pool3d(widened, 2))
@@ -247,7 +254,7 @@ class GADM(nn.Module):
 
 
 class DoubleGADM(nn.Module):
-    """The first two downsamplings, in one module: the first has no maximum, neither has an activation."""
+    """The first two downsamplings in one module, both without activation, the first without max pooling."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -265,7 +272,7 @@ class DoubleGADM(nn.Module):
         self.fusion2 = nn.Conv3d(3 * quarter, quarter, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features at half and at a quarter of the resolution."""
+        """Compute features at half and at a quarter of the resolution."""
         convolved = self.batch_norm_x1(self.conv_x1(self.conv_1(x)))
         half = self.fusion1(torch.cat([convolved, self.cut_c(x)], dim=1))
         widened = self.conv_2(half)
@@ -275,7 +282,7 @@ class DoubleGADM(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """ADLA and deformable large-kernel attention side by side, as gates of the features they read."""
+    """ADLA and deformable large-kernel attention in parallel, as gates of their input features."""
 
     def __init__(self, channels: int, grid: Shape) -> None:
         super().__init__()
@@ -290,7 +297,7 @@ class AttentionBlock(nn.Module):
         self.conv1 = nn.Sequential(nn.Dropout3d(0.1), nn.Conv3d(channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, z, y, x) to the same shape."""
+        """Map features (B, channels, z, y, x) to the same shape."""
         tokens = self.norm(x.flatten(2).transpose(1, 2) + self.pos_embed)
         attended = self.attn(tokens).transpose(1, 2).reshape(x.shape)
         gated = self.bnorm(x * (1 + self.delta * self.lka(x) + self.gamma * attended))
@@ -299,12 +306,11 @@ class AttentionBlock(nn.Module):
 
 
 def _scaled(shape: Shape, factor: int) -> Shape:
-    z, y, x = shape
-    return z // factor, y // factor, x // factor
+    return triple(size // factor for size in shape)
 
 
 def _nested(layer: nn.Module) -> nn.Sequential:
-    """As MONAI nests it: the checkpoint says `conv1.conv.weight`."""
+    """Nest a layer as MONAI does, so that its parameters are named `conv1.conv.weight`."""
     return nn.Sequential(OrderedDict(conv=layer))
 
 

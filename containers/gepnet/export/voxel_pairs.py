@@ -1,8 +1,8 @@
-"""Convolutions of few channels, on pairs of voxels: the same numbers in less time.
+"""Faster, equivalent convolutions of few channels, on pairs of voxels.
 
-A CPU's vector register holds sixteen numbers, and engines fill it with output channels. A convolution to six
-channels leaves most of it idle. With two neighbours along x as channels of one voxel it fills twelve, and a
-kernel of five voxels becomes one of three pairs.
+A vector register of the CPU holds 16 float32 numbers, which engines fill with output channels. A convolution
+with 6 output channels leaves most of it unused. With pairs of neighbours along x as channels of one voxel, 12
+are used, and a kernel of five voxels becomes one of three pairs.
 """
 
 import copy
@@ -13,10 +13,10 @@ from torch.nn import functional
 
 
 class ToPairs(nn.Module):
-    """(B, C, z, y, x) to (B, 2C, z, y, x/2): the voxels of a pair become neighbouring channels."""
+    """(B, C, z, y, x) to (B, 2C, z, y, x/2): the two voxels of a pair become neighbouring channels."""
 
     def forward(self, voxels: Tensor) -> Tensor:
-        """Pairs of an even number of voxels along x."""
+        """Join pairs along x; the number of voxels must be even."""
         return voxels.unflatten(-1, (-1, 2)).permute(0, 1, 5, 2, 3, 4).flatten(1, 2)
 
 
@@ -24,15 +24,15 @@ class FromPairs(nn.Module):
     """(B, 2C, z, y, x/2) to (B, C, z, y, x)."""
 
     def forward(self, pairs: Tensor) -> Tensor:
-        """The inverse of `ToPairs`."""
+        """Invert `ToPairs`."""
         return pairs.unflatten(1, (-1, 2)).permute(0, 1, 3, 4, 5, 2).flatten(-2)
 
 
 def on_pairs(module: nn.Module) -> nn.Module:
-    """The module that does to pairs what `module`, set to inference, does to voxels.
+    """Return the module that computes on pairs what `module`, in evaluation mode, computes on voxels.
 
-    Its convolutions have stride 1, one group, an odd kernel, and keep the size; the layers between them work
-    voxel by voxel and treat all channels alike.
+    Its convolutions must have stride 1, one group, an odd kernel and padding that keeps the size; other
+    layers must be element-wise.
     """
     if isinstance(module, nn.Conv3d):
         return _convolution(module)
@@ -45,19 +45,19 @@ def on_pairs(module: nn.Module) -> nn.Module:
 
 
 def _convolution(conv: nn.Conv3d) -> nn.Conv3d:
-    depth, height, along_x = conv.kernel_size
-    reach = (along_x + 1) // 4
-    width = 2 * reach + 1
+    depth, height, voxels = conv.kernel_size
+    padding = (voxels + 1) // 4
+    width = 2 * padding + 1
     shifted = []
     for voxel in (0, 1):
-        before = 2 * reach + voxel - along_x // 2
-        shifted.append(functional.pad(conv.weight, (before, 2 * width - along_x - before)))
+        before = 2 * padding + voxel - voxels // 2
+        shifted.append(functional.pad(conv.weight, (before, 2 * width - voxels - before)))
     weight = torch.stack(shifted, dim=1).unflatten(-1, (width, 2)).movedim(-1, 3)
     paired = nn.Conv3d(
         2 * conv.in_channels,
         2 * conv.out_channels,
         (depth, height, width),
-        padding=(depth // 2, height // 2, reach),
+        padding=(depth // 2, height // 2, padding),
         bias=conv.bias is not None,
     )
     paired.weight = nn.Parameter(weight.flatten(2, 3).flatten(0, 1))

@@ -1,1 +1,1 @@
-"""Two small networks trained on phantoms, in place of real checkpoints."""
+"""L2SNet's demo checkpoint, two small networks trained on phantoms, and its training."""

@@ -1,6 +1,6 @@
-"""Trains the demo checkpoint: `python -m containers.l2snet.demo.train --output DIR`.
+"""Train the demo checkpoint: `python -m containers.l2snet.demo.train --output DIR`.
 
-Everything comes from seeds. The seeds of the training's phantoms start far from those that people try.
+The training is reproducible by its seeds, which are far from those that users try for their own phantoms.
 """
 
 import logging
@@ -16,12 +16,12 @@ from common.demo.command import output_folder
 from common.demo.patches import Batch, PatchSampler
 from common.demo.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, Phantom
 from common.demo.plans_v1 import make_plans, write_plans
-from common.demo.subjects import ill_phantoms, in_network_space
+from common.demo.subjects import in_network_space, phantoms_with_lesions
 from common.demo.training import expect_rare_foreground, initialise, train
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
 from common.export.checkpoints.v1.plans import MIRROR_AXES, PLANS_FILE
 from common.export.checkpoints.v1.unet import GenericUNet
-from containers.l2snet.demo.shallow_localiser import ShallowLocaliser, whole_state
+from containers.l2snet.demo.shallow_localiser import ShallowLocaliser, full_state_dict
 from containers.l2snet.demo.subjects import in_frames
 from containers.l2snet.export import IMAGE_CHANNELS, read_plans
 
@@ -41,7 +41,7 @@ def train_checkpoint(
 ) -> None:
     """Write `plans.pkl` and, in `fold_0`, the checkpoints of both networks into `output`."""
     start = time.monotonic()
-    plans = _make_plans(ill_phantoms(FIRST_SEED, subjects))
+    plans = _make_plans(phantoms_with_lesions(FIRST_SEED, subjects))
     write_plans(plans, output)
     _train_segmentation(output, plans, steps_3d, subjects)
     logger.info("3D network trained in %.0f s", time.monotonic() - start)
@@ -66,7 +66,7 @@ def _make_plans(phantoms: Iterator[Phantom]) -> dict[str, Any]:
 
 def _train_localisation(path: Path, steps: int, subjects: int) -> None:
     sampler = PatchSampler(
-        [in_frames(phantom) for phantom in ill_phantoms(FIRST_SEED, subjects)], PATCH_2D, BATCH_2D
+        [in_frames(phantom) for phantom in phantoms_with_lesions(FIRST_SEED, subjects)], PATCH_2D, BATCH_2D
     )
 
     def slices(rng: np.random.Generator) -> Batch:
@@ -76,14 +76,14 @@ def _train_localisation(path: Path, steps: int, subjects: int) -> None:
     network = ShallowLocaliser()
     initialise(network, FIRST_SEED)
     expect_rare_foreground(network.segmentation_head[0])
-    save_weights(whole_state(train(network, slices, steps=steps, seed=FIRST_SEED)), path)
+    save_weights(full_state_dict(train(network, slices, steps=steps, seed=FIRST_SEED)), path)
 
 
 def _train_segmentation(folder: Path, plans: dict[str, Any], steps: int, subjects: int) -> None:
     network_plans, network_plan = read_plans(folder / PLANS_FILE)
     prepared = [
         in_network_space(phantom, (phantom.pet, phantom.ct), network_plans)
-        for phantom in ill_phantoms(FIRST_SEED, subjects)
+        for phantom in phantoms_with_lesions(FIRST_SEED, subjects)
     ]
     network = GenericUNet(network_plan)
     initialise(network, FIRST_SEED)

@@ -1,6 +1,6 @@
-"""From trained L2SNet checkpoints to their model folder.
+"""Export of trained L2SNet checkpoints to a model folder.
 
-Source: MedCAI/L2SNet, whose 3D network is nnU-Net v1's and whose 2D network's weights lie in its first fold.
+Source: MedCAI/L2SNet; the 3D network is that of nnU-Net v1, the 2D network's weights are in its first fold.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,9 +38,9 @@ FOLD_OF_LOCALISER = "0"
 
 
 def export(checkpoint: Path, destination: Path, folds: Sequence[str] | None = None) -> None:
-    """Write the model folder `destination` from the trained folder `checkpoint`: all folds, or those named.
+    """Export the trained folder `checkpoint` to the model folder `destination`: all folds, or those named.
 
-    Raises `ModelError` for a checkpoint that is damaged, hostile, or not one of this algorithm.
+    Raises `ModelError` for a checkpoint that is damaged, malicious, or belongs to another algorithm.
     """
     found = find_folds(checkpoint, CHECKPOINT_FILE, folds)
     plans_file = find_plans(checkpoint, next(iter(found.values())))
@@ -72,7 +72,7 @@ def export_localisation(folder: Path, localiser: torch.nn.Module) -> Network:
 def export_segmentation(
     folder: Path, plans: Plans, network_plan: NetworkPlan, folds: Mapping[str, Path]
 ) -> Network:
-    """Export the 3D network of every fold, name → checkpoint file, into `folder`."""
+    """Export the 3D network into `folder`; `folds` are the checkpoint files by the names of the folds."""
     return export_network(
         folder,
         "segmentation",
@@ -88,7 +88,7 @@ def export_segmentation(
 
 
 def read_plans(path: Path) -> tuple[Plans, NetworkPlan]:
-    """The plans in a file, with the platform's names for the modalities, and the 3D network's plan.
+    """Read the plans, with the modalities renamed to PET and CT, and the 3D network's architecture.
 
     Raises `ModelError` as `read_plans_v1` does, and for another number of modalities or classes.
     """
@@ -104,7 +104,7 @@ def read_plans(path: Path) -> tuple[Plans, NetworkPlan]:
 
 
 def _find_localiser(folder: Path) -> Path:
-    """The 2D network's last epoch."""
+    """Return the checkpoint file of the 2D network's last epoch."""
     epochs = {
         int(epoch): path
         for path in folder.glob("epoch_*.pth")

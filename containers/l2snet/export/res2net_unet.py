@@ -1,6 +1,6 @@
-"""L2SNet's localisation network: a U-Net on slices, whose encoder is Res2Net-50.
+"""L2SNet's 2D localisation network: a U-Net with a Res2Net-50 encoder.
 
-Gao et al. 2021, "Res2Net", doi:10.1109/TPAMI.2019.2938758. Parameter names are those of timm's
+Source: Gao et al. 2021, "Res2Net", doi:10.1109/TPAMI.2019.2938758. Parameter names are those of timm's
 `res2net50_26w_4s` in segmentation-models-pytorch's `Unet`, with which L2SNet was trained.
 """
 
@@ -20,18 +20,18 @@ CHANNELS = 5
 CLASSES = 2
 STEM = 64
 BLOCKS = (3, 4, 6, 3)
-"""Residual blocks in each stage of the encoder."""
+"""Number of residual blocks of each encoder stage."""
 SCALES = 4
-"""Groups of channels of a residual block, each of which sees what the one before it made."""
-DECODER = (320, 256, 128, 64, 32)
+"""Number of channel groups of a residual block; each group also gets the output of the previous one."""
+DECODER_FEATURES = (320, 256, 128, 64, 32)
 
 
 def load_localiser(path: Path) -> nn.Module:
-    """Build the 2D network and load `epoch_*.pth`, set to inference.
+    """Load the 2D network from `epoch_*.pth`, in evaluation mode.
 
     The encoder's tensors may be named as in segmentation-models-pytorch before 0.4 (`encoder.conv1`) or since
-    (`encoder.model.conv1`). Raises `ModelError` for a checkpoint that is missing, damaged, holds more than
-    data, or is of another network.
+    (`encoder.model.conv1`). Raises `ModelError` for a checkpoint that is missing, damaged, contains code, or
+    belongs to another network.
     """
     weights = load_safely(path)
     if not isinstance(weights, dict) or not all(
@@ -49,22 +49,22 @@ def load_localiser(path: Path) -> nn.Module:
 
 
 class Localiser(nn.Module):
-    """The U-Net; both sizes of a tile must be multiples of 32."""
+    """The U-Net; rows and columns of a tile must be multiples of 32."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Encoder()
         self.decoder = Decoder()
-        head = nn.Conv2d(DECODER[-1], CLASSES, 3, padding=1)
+        head = nn.Conv2d(DECODER_FEATURES[-1], CLASSES, 3, padding=1)
         self.segmentation_head = nn.Sequential(head)
 
     def forward(self, tiles: torch.Tensor) -> torch.Tensor:
-        """Logits (B, 2, Y, X) of tiles (B, 5, Y, X)."""
+        """Compute the logits (B, 2, Y, X) of tiles (B, 5, Y, X)."""
         return self.segmentation_head(self.decoder(self.encoder(tiles)))
 
 
 class Encoder(nn.Module):
-    """Res2Net-50 without its classifier."""
+    """Res2Net-50 without its classification head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Encoder(nn.Module):
         self.layer4 = _stage(3)
 
     def forward(self, tiles: torch.Tensor) -> list[torch.Tensor]:
-        """Feature maps at a half, a quarter, … of the tiles' size."""
+        """Compute features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the tile size."""
         stem = functional.relu(self.bn1(self.conv1(tiles)))
         features = [stem, self.layer1(functional.max_pool2d(stem, 3, stride=2, padding=1))]
         for layer in (self.layer2, self.layer3, self.layer4):
@@ -97,7 +97,7 @@ def _outputs(stage: int) -> int:
 class Bottleneck(nn.Module):
     """A residual block whose 3×3 convolution is split into groups of channels.
 
-    The first block of a stage has a `stride` and treats its groups on their own.
+    The first block of a stage has a `stride`, and its groups are independent of each other.
     """
 
     def __init__(self, inputs: int, stage: int, stride: int | None = None) -> None:
@@ -119,7 +119,7 @@ class Bottleneck(nn.Module):
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Feature maps of `x`, at a size less by the stride."""
+        """Compute features at 1/stride of the size."""
         *groups, last = functional.relu(self.bn1(self.conv1(x))).chunk(SCALES, dim=1)
         results: list[torch.Tensor] = []
         for group, conv, bn in zip(groups, self.convs, self.bns, strict=True):
@@ -130,21 +130,21 @@ class Bottleneck(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Doubles the size five times, the first four with the encoder's features of that size."""
+    """Five upsamplings by 2, the first four with skip connections from the encoder."""
 
     def __init__(self) -> None:
         super().__init__()
         skips = (*(_outputs(stage) for stage in (2, 1, 0)), STEM, 0)
-        inputs = (_outputs(3), *DECODER[:-1])
+        inputs = (_outputs(3), *DECODER_FEATURES[:-1])
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 OrderedDict(conv1=_convolution(below + skip, after), conv2=_convolution(after, after))
             )
-            for below, skip, after in zip(inputs, skips, DECODER, strict=True)
+            for below, skip, after in zip(inputs, skips, DECODER_FEATURES, strict=True)
         )
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
-        """Feature maps of the tiles' size."""
+        """Compute features of the tile size."""
         x = features.pop()
         for block in self.blocks:
             doubled = functional.interpolate(x, scale_factor=2.0, mode="nearest")

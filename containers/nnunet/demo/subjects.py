@@ -45,7 +45,7 @@ def in_network_space(labelled: LabelledPhantom, plans: Plans) -> FixedSubject:
     return FixedSubject(
         image=Volume(space.shape, [ArrayChannel(image) for image in images]),
         truth=Volume(space.shape, [ArrayChannel(_resampled(labelled.labels, space))]),
-        places=[space.point(click.point) for click in phantom.focus_clicks],
+        centres=[space.point(click.point) for click in phantom.focus_clicks],
     )
 
 
@@ -53,7 +53,7 @@ def _labels(phantom: Phantom, seed: int, spacing: Spacing) -> NDArray[np.uint8]:
     """The same patient as `make_phantom` draws, whose organs it does not hand out."""
     for_body, _ = np.random.default_rng(seed).spawn(2)
     patient = draw_patient(for_body, MAX_LESIONS, 0)
-    sampling = Sampling(phantom.truth.shape, phantom.geometry.origin[::-1], spacing, patient.stature)
+    sampling = Sampling(phantom.truth.shape, phantom.geometry.origin[::-1], spacing, patient.scale)
     labels = np.zeros(phantom.truth.shape, np.uint8)
     for organ in (tissue for tissue in patient.tissues if tissue.name in ORGANS):
         for box, distance in sampling.distances(organ.shape):

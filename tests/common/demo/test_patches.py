@@ -15,7 +15,7 @@ class Numbered:
     """A subject whose voxels are all different, so that a patch tells where it was."""
 
     shape: Shape
-    places: Sequence[Shape] = ()
+    centres: Sequence[Shape] = ()
 
     def _numbers(self) -> NDArray[np.float32]:
         return np.arange(1, np.prod(self.shape) + 1, dtype=np.float32).reshape(self.shape)
@@ -61,16 +61,16 @@ def test_patches_reach_every_border() -> None:
     assert starts.max(axis=0).tolist() == [3, 3, 3]
 
 
-def test_most_patches_hold_a_place() -> None:
-    place = (30, 4, 30)
-    starts = corners(Numbered((40, 40, 40), [place]), (8, 8, 8))
-    holds = np.all((starts <= place) & (np.array(place) < starts + 8), axis=1)
+def test_most_patches_hold_a_centre() -> None:
+    centre = (30, 4, 30)
+    starts = corners(Numbered((40, 40, 40), [centre]), (8, 8, 8))
+    holds = np.all((starts <= centre) & (np.array(centre) < starts + 8), axis=1)
     assert 0.5 < holds.mean() < 0.75
 
 
-@pytest.mark.parametrize("places", [(), [(1, 1, 1)]])
-def test_a_volume_smaller_than_the_patch_is_padded_on_both_sides(places: Sequence[Shape]) -> None:
-    sampler = PatchSampler([Numbered((2, 9, 9), places)], (6, 4, 4), 8)
+@pytest.mark.parametrize("centres", [(), [(1, 1, 1)]])
+def test_a_volume_smaller_than_the_patch_is_padded_on_both_sides(centres: Sequence[Shape]) -> None:
+    sampler = PatchSampler([Numbered((2, 9, 9), centres)], (6, 4, 4), 8)
     images, truths = sampler(np.random.default_rng(0))
     filled = (images[:, 0] > 0).any(axis=(2, 3))
     assert np.array_equal(filled, np.tile([0, 0, 1, 1, 0, 0], (8, 1)))

@@ -30,12 +30,12 @@ def test_the_truth_keeps_its_volume_at_the_plans_spacing(phantom: Phantom) -> No
     assert truth.sum() * np.prod(SPACING) == pytest.approx(expected, rel=0.2)
 
 
-def test_places_lie_in_what_is_bright_around_them(phantom: Phantom) -> None:
+def test_centres_lie_in_what_is_bright_around_them(phantom: Phantom) -> None:
     subject = in_network_space(phantom, [phantom.pet], PLANS)
     pet = subject.volume(np.random.default_rng(0))
-    assert len(subject.places) > 1
-    for place in subject.places:
-        assert pet.tile(place, (1, 1, 1)).item() > np.median(phantom.pet)
+    assert len(subject.centres) > 1
+    for centre in subject.centres:
+        assert pet.tile(centre, (1, 1, 1)).item() > np.median(phantom.pet)
 
 
 def test_the_phantoms_own_images_stay_as_they_are(phantom: Phantom) -> None:

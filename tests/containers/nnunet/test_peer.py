@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.originals import nnunet_v2
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.originals import nnunet_v2
 from common.case import Case
 from common.geometry import Geometry
 from common.inference import labels as labels_module

@@ -1,5 +1,5 @@
-"""3D deformable convolution: one operator, `petct::deform_conv3d`, and its carriers.
+"""3D deformable convolution: the operator `petct::deform_conv3d` and its implementations.
 
-`reference` is plain torch; `onnx_node` makes it one node of an ONNX file; `lowering` turns the node into
-standard operators by `gather` or `grid_sample`. A kernel for another device joins them here.
+`reference` is plain torch; `onnx_node` exports it as one ONNX node; `lowering` replaces the node by standard
+operators, with `gather` or `grid_sample`. A kernel for another device would be added here.
 """

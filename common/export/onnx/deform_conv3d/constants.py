@@ -8,15 +8,15 @@ from numpy.typing import ArrayLike
 
 
 def shape(op: Any, *sizes: int) -> ir.Value:
-    """A shape, axes or slice bounds, as ONNX wants them: int64."""
+    """Add a shape, axes or slice bounds, which ONNX requires as int64."""
     return op.Constant(value_ints=sizes)
 
 
 def indices(op: Any, values: ArrayLike) -> ir.Value:
-    """Addresses of samples, int32."""
+    """Add int32 indices of samples."""
     return op.Constant(value=ir.tensor(np.asarray(values, np.int32)))
 
 
 def floats(op: Any, values: ArrayLike) -> ir.Value:
-    """Numbers, float32."""
+    """Add float32 numbers."""
     return op.Constant(value=ir.tensor(np.asarray(values, np.float32)))

@@ -1,4 +1,4 @@
-"""Sizes and steps of a 3D deformable convolution, checked once for every carrier of the operator."""
+"""Shapes and parameters of a 3D deformable convolution, validated for all implementations."""
 
 import math
 from collections.abc import Sequence
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.geometry import triple
+
 Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class ConvGeometry:
-    """What the shapes and parameters of one call say; axes are (z, y, x), sizes in voxels."""
+    """Sizes and parameters of one call; axes are (z, y, x), sizes in voxels."""
 
     batch: int
     channels: int
@@ -32,19 +34,18 @@ class ConvGeometry:
 
     @property
     def blocks(self) -> int:
-        """Number of runs of channels that lie in one group and in one deformable group."""
+        """Number of blocks of channels that belong to one group and to one deformable group."""
         return math.lcm(self.groups, self.deformable_groups)
 
     @property
     def out_size(self) -> Triple:
-        """Voxels of the output."""
-        z, y, x = (
+        """Size of the output in voxels."""
+        return triple(
             (n + 2 * p - d * (k - 1) - 1) // s + 1
             for n, k, s, p, d in zip(
                 self.size, self.kernel, self.stride, self.padding, self.dilation, strict=True
             )
         )
-        return z, y, x
 
     @property
     def out_shape(self) -> tuple[int, int, int, int, int]:
@@ -57,7 +58,7 @@ class ConvGeometry:
         return self.batch, self.deformable_groups * self.taps * 3, *self.out_size
 
     def lattice(self, axis: int) -> NDArray[np.int64]:
-        """Where the taps lie along `axis` without offset, in voxels; (taps, output's size along the axis)."""
+        """Sampling positions along `axis` without offsets, in voxels; (taps, output size along the axis)."""
         tap = np.indices(self.kernel)[axis].reshape(-1, 1) * self.dilation[axis]
         return tap + np.arange(self.out_size[axis]) * self.stride[axis] - self.padding[axis]
 
@@ -72,18 +73,18 @@ def geometry(
     groups: int,
     deformable_groups: int,
 ) -> ConvGeometry:
-    """Check a call's shapes against each other; `ValueError` where they do not fit."""
+    """Validate the shapes and parameters of one call; `ValueError` if they do not fit each other."""
     batch, channels, *size = input_shape
     out_channels, channels_per_group, *kernel = weight_shape
     found = ConvGeometry(
         batch,
         channels,
-        _triple(size),
+        triple(size),
         out_channels,
-        _triple(kernel),
-        _triple(stride),
-        _triple(padding),
-        _triple(dilation),
+        triple(kernel),
+        triple(stride),
+        triple(padding),
+        triple(dilation),
         groups,
         deformable_groups,
     )
@@ -97,8 +98,3 @@ def geometry(
     if tuple(offset_shape) != found.offset_shape:
         raise ValueError(f"offset has shape {tuple(offset_shape)}, expected {found.offset_shape}")
     return found
-
-
-def _triple(values: Sequence[int]) -> Triple:
-    z, y, x = values
-    return z, y, x

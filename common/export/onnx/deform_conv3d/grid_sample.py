@@ -1,4 +1,4 @@
-"""Lowering to one 5-D GridSample over the taps laid along depth, and a matrix product."""
+"""Lowering to one 5-D GridSample, with the taps stacked along depth, and a matrix product."""
 
 import math
 from typing import Any
@@ -9,13 +9,13 @@ from common.export.onnx.deform_conv3d.constants import floats, indices, shape
 from common.export.onnx.deform_conv3d.geometry import ConvGeometry
 
 OPSET = 20
-"""The first opset whose GridSample is 5-D."""
+"""The first opset whose GridSample supports 5-D input."""
 
 
 def grid_sample(
     op: Any, volume: ir.Value, weight: ir.Value, offset: ir.Value, bias: ir.Value, g: ConvGeometry
 ) -> ir.Value:
-    """Write one node as GridSample and MatMul, for a model of opset 20."""
+    """Replace one node by GridSample and MatMul, for a model of opset 20."""
     blocks = g.batch * g.deformable_groups
     samples = op.GridSample(
         op.Reshape(volume, shape(op, blocks, -1, *g.size)),
@@ -31,10 +31,10 @@ def grid_sample(
 
 
 def _grid(op: Any, offset: ir.Value, g: ConvGeometry) -> ir.Value:
-    """Sampling positions in GridSample's units, x first: (N·G, taps·D', H', W', 3).
+    """Return the sampling positions in GridSample's coordinates, x first: (N·G, taps·D', H', W', 3).
 
-    These are the units of `align_corners=0`, (2 · position + 1) / size − 1. The other ones divide by
-    size − 1, which is zero on an axis of one voxel.
+    With `align_corners=0`, these are (2 · position + 1) / size − 1. With `align_corners=1` they would be
+    divided by size − 1, which is zero for an axis of one voxel.
     """
     blocks = g.batch * g.deformable_groups
     by_axis = op.Reshape(offset, shape(op, blocks, g.taps, 3, *g.out_size))

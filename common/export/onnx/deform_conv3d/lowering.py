@@ -1,4 +1,4 @@
-"""From `petct::DeformConv3d` nodes to standard ONNX operators."""
+"""Replacement of `petct::DeformConv3d` nodes by standard ONNX operators."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +10,11 @@ from common.export.onnx.deform_conv3d.geometry import ConvGeometry, geometry
 from common.export.onnx.deform_conv3d.onnx_node import DOMAIN
 
 Lowering = Callable[[Any, ir.Value, ir.Value, ir.Value, ir.Value, ConvGeometry], ir.Value]
-"""Writes one node anew: operator builder, input, weight, offset, bias, geometry; gives the output."""
+"""Rewrites one node: takes operator builder, input, weight, offset, bias, geometry; returns the output."""
 
 
 def lower(model: ir.Model, lowering: Lowering) -> ir.Model:
-    """Replace every `petct::DeformConv3d` node by what `lowering` writes.
+    """Replace every `petct::DeformConv3d` node by the operators that `lowering` writes.
 
     Raises `ValueError` for a node whose shapes are not static.
     """

@@ -1,4 +1,4 @@
-"""The layer around the operator: a convolution that finds its own offsets."""
+"""The layer with the operator: a deformable convolution that predicts its own offsets."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ from common.export.onnx.deform_conv3d.reference import deform_conv3d
 
 
 class DeformConv3d(nn.Module):
-    """Same-size 3×3×3 deformable convolution; offsets start at zero (GEPNet's `DeformConvPack`)."""
+    """3×3×3 deformable convolution that keeps the size; offsets start at zero (GEPNet's `DeformConvPack`)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -17,6 +17,6 @@ class DeformConv3d(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, D, H, W) to (N, O, D, H, W)."""
+        """Map features (N, C, D, H, W) to (N, O, D, H, W)."""
         ones = [1, 1, 1]
         return deform_conv3d(x, self.conv_offset(x), self.weight, self.bias, ones, ones, ones, 1, 1)

@@ -1,4 +1,4 @@
-"""The operator as one ONNX node, `petct::DeformConv3d`, named after ONNX's own `DeformConv`."""
+"""The operator as one ONNX node, `petct::DeformConv3d`, with the attributes of ONNX's `DeformConv`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,9 +15,9 @@ SCHEMA = OpSchema(
     "DeformConv3d",
     DOMAIN,
     VERSION,
-    doc="Convolve X (N, C, D, H, W), sampled off the grid, with W (O, C/group, kd, kh, kw). A sample at "
-    "output * strides - pads + tap * dilations + offset is trilinear over its eight neighbours; one outside "
-    "X counts zero. offset is (N, 3 * offset_group * kd * kh * kw, D', H', W') in voxels: offset group, "
+    doc="Convolve X (N, C, D, H, W) with W (O, C/group, kd, kh, kw). X is sampled at "
+    "output * strides - pads + tap * dilations + offset, with trilinear interpolation and zeros outside. "
+    "offset is (N, 3 * offset_group * kd * kh * kw, D', H', W') in voxels: offset group, "
     "tap (kd, kh, kw), then axis (d, h, w).",
     inputs=[OpSchema.FormalParameter(name, "T") for name in ("X", "W", "offset", "B")],
     outputs=[OpSchema.FormalParameter("Y", "T")],

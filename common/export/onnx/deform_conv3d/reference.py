@@ -1,4 +1,4 @@
-"""The operator `petct::deform_conv3d` in plain torch, differentiable, on any device."""
+"""The operator `petct::deform_conv3d` in plain torch: differentiable, on any device."""
 
 import itertools
 from collections.abc import Sequence
@@ -23,27 +23,39 @@ def deform_conv3d(
     groups: int,
     deformable_groups: int,
 ) -> Tensor:
-    """Convolve samples taken off the grid (Dai et al. 2017, Deformable Convolutional Networks; GEPNet's dcn).
+    """Compute a 3D deformable convolution.
 
-    A sample at output · stride − padding + tap · dilation + offset is trilinear over its eight neighbours;
-    one outside the input counts zero.
+    The input is sampled at output · stride − padding + tap · dilation + offset, with trilinear interpolation
+    and zeros outside.
 
-    Args:
-        input: (N, C, D, H, W).
-        offset: voxels, (N, 3·G·kd·kh·kw, D', H', W'): deformable group, tap (kd, kh, kw), then (z, y, x).
-        weight: (O, C/groups, kd, kh, kw).
-        bias: (O).
-        stride: per axis (z, y, x), like padding and dilation.
-        padding: voxels of zeros on either side.
-        dilation: voxels between taps.
-        groups: of channels, as in `torch.nn.Conv3d`.
-        deformable_groups: G, groups of channels that share offsets.
+    Parameters
+    ----------
+    input
+        (N, C, D, H, W).
+    offset
+        In voxels, (N, 3·G·kd·kh·kw, D', H', W'): deformable group, tap (kd, kh, kw), then axis (z, y, x).
+    weight, bias
+        (O, C/groups, kd, kh, kw) and (O).
+    stride, padding, dilation
+        Per axis (z, y, x), in voxels.
+    groups
+        Groups of channels, as in `torch.nn.Conv3d`.
+    deformable_groups
+        G, the number of groups of channels that share offsets.
 
-    Returns:
+    Returns
+    -------
+    Tensor
         (N, O, D', H', W').
 
-    Raises:
-        ValueError: shapes that do not fit each other.
+    Raises
+    ------
+    ValueError
+        The shapes do not fit each other.
+
+    References
+    ----------
+    Dai et al. 2017, "Deformable Convolutional Networks"; the directory `dcn` of GEPNet.
 
     """
     g = geometry(
@@ -63,13 +75,13 @@ def _(
     return input.new_empty(geometry(input.shape, offset.shape, weight.shape, *parameters).out_shape)
 
 
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     tensors, parameters = inputs[:4], inputs[4:]
     ctx.save_for_backward(*tensors)
     ctx.geometry = geometry(*(tensor.shape for tensor in tensors[:3]), *parameters)
 
 
-def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     tensors = [
         tensor.detach().requires_grad_(needed)
         for tensor, needed in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)
@@ -82,8 +94,8 @@ def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     return *(next(found) if tensor.requires_grad else None for tensor in tensors), *[None] * parameters
 
 
-deform_conv3d.register_autograd(_differentiate, setup_context=_remember)
-# In bfloat16 positions would be off by whole voxels.
+deform_conv3d.register_autograd(_backward, setup_context=_save_for_backward)
+# In bfloat16 the sampling positions would be wrong by whole voxels.
 deform_conv3d.register_autocast("cpu", torch.float32)
 deform_conv3d.register_autocast("cuda", torch.float32)
 
@@ -101,11 +113,11 @@ def _convolve(volume: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, g: C
 
 
 def _sample(volume: Tensor, positions: Tensor) -> Tensor:
-    """Trilinear samples of (N, C, D, H, W) at positions (N, 3, S) in voxels, zero outside; (N, C, S)."""
+    """Sample (N, C, D, H, W) trilinearly at positions (N, 3, S) in voxels, zero outside; (N, C, S)."""
     size = torch.tensor(volume.shape[2:], device=volume.device)[:, None]
     positions = torch.minimum(positions.clamp(min=-1), size)
     lower = positions.floor()
-    upper_share = positions - lower
+    upper_weight = positions - lower
     _, height, width = volume.shape[2:]
     stride = torch.tensor((height * width, width, 1), device=volume.device)[:, None]
     voxels = volume.flatten(2)
@@ -114,7 +126,7 @@ def _sample(volume: Tensor, positions: Tensor) -> Tensor:
         step = torch.tensor(corner, device=volume.device)[:, None]
         index = lower.long() + step
         inside = ((index >= 0) & (index < size)).all(dim=1, keepdim=True)
-        share = torch.where(step == 1, upper_share, 1 - upper_share).prod(dim=1, keepdim=True)
+        factor = torch.where(step == 1, upper_weight, 1 - upper_weight).prod(dim=1, keepdim=True)
         address = (torch.minimum(index.clamp(min=0), size - 1) * stride).sum(dim=1, keepdim=True)
-        samples = samples + inside * share * voxels.gather(2, address.expand(-1, voxels.shape[1], -1))
+        samples = samples + inside * factor * voxels.gather(2, address.expand(-1, voxels.shape[1], -1))
     return samples

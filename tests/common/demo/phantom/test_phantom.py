@@ -92,7 +92,7 @@ def test_organs_look_as_they_do_in_patients(
     phantom = make_phantom(0, lesions=0)
     body = draw_patient(np.random.default_rng(0).spawn(1)[0], lesions=0)
     spacing = phantom.geometry.spacing_zyx
-    sampling = Sampling(phantom.ct.shape, phantom.geometry.origin[::-1], spacing, body.stature)
+    sampling = Sampling(phantom.ct.shape, phantom.geometry.origin[::-1], spacing, body.scale)
     shape = next(tissue.shape for tissue in body.tissues if tissue.name == organ)
     voxel = sampling.deepest_voxel(shape)
     assert voxel is not None
@@ -151,7 +151,7 @@ def test_inflammation_is_hot_and_clicked_but_not_true() -> None:
         if benign and inflamed == 1:
             phantom = make_phantom(seed)
             sampling = Sampling(
-                phantom.ct.shape, phantom.geometry.origin[::-1], phantom.geometry.spacing_zyx, patient.stature
+                phantom.ct.shape, phantom.geometry.origin[::-1], phantom.geometry.spacing_zyx, patient.scale
             )
             z, y, x = sampling.deepest_voxel(benign[0].shape) or (0, 0, 0)
             assert phantom.truth[z, y, x] == 0

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.demo.phantom.solids import Blob, Column, Common, Ellipsoid, Field, Inset, Rings, Solid, Tube
+from common.demo.phantom.solids import Blob, Column, Ellipsoid, Field, Inset, Intersection, Rings, Solid, Tube
 
 COLUMN = Column((-20, 0, 25), (10, 15, 8), (20, 18, 15), (0, 2, -3))
 SHAPES: list[Solid] = [
@@ -11,7 +11,7 @@ SHAPES: list[Solid] = [
     COLUMN,
     Inset(Ellipsoid((0, 0, 0), (12, 14, 10)), 3),
     Inset(Ellipsoid((0, 0, 0), (12, 14, 10)), -4),
-    Common(Ellipsoid((0, 0, 0), (15, 15, 15)), Ellipsoid((5, 5, 5), (10, 20, 10))),
+    Intersection(Ellipsoid((0, 0, 0), (15, 15, 15)), Ellipsoid((5, 5, 5), (10, 20, 10))),
     Rings(Inset(COLUMN, 3), lowest=-15, highest=20, pitch=8, height=3, thickness=4),
 ]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from common.errors import MachineError, ModelError
 from common.inference.engines import ENGINES, EngineName, Precision, ladder, machine
-from common.inference.engines.contract import Carrier, Device, Engine, EngineInfo
-from common.inference.engines.ladder import Ladder, carrier, make_cpu_engine, make_engine, rungs
+from common.inference.engines.contract import Backend, Device, Engine, EngineInfo
+from common.inference.engines.ladder import Ladder, backend, make_cpu_engine, make_engine, rungs
 from tests.support.onnx_files import save_condensing, save_widening
 
 ON_CPU: tuple[EngineName, ...] = ("cpu", "openvino")
@@ -51,7 +51,7 @@ except PetctError as error:
 
 
 class Pretended:
-    """A carrier that is missing, fails while it loads, fails at its n-th tile, or works."""
+    """A backend that is missing, fails while it loads, fails at its n-th tile, or works."""
 
     PACKAGES: tuple[str, ...] = ()
     DEVICE: Device = "cpu"
@@ -77,18 +77,18 @@ class Pretended:
 class PretendedEngine:
     tile_shape = TILE.shape
 
-    def __init__(self, carrier: Pretended, precision: Precision) -> None:
+    def __init__(self, backend: Pretended, precision: Precision) -> None:
         self.info = EngineInfo("pretended", "none", precision, "0")
-        self.carrier = carrier
+        self.backend = backend
         self.runs = 0
-        carrier.alive += 1
+        backend.alive += 1
 
     def __del__(self) -> None:
-        self.carrier.alive -= 1
+        self.backend.alive -= 1
 
     def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         self.runs += 1
-        if self.runs == self.carrier.fails_at:
+        if self.runs == self.backend.fails_at:
             raise MachineError("memory ran out")
         return tiles
 
@@ -104,12 +104,12 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
-    """Put other carriers in the place of those that there are."""
+    """Put other backends in the place of those that there are."""
 
-    def pretend(**carriers: Pretended) -> None:
-        everywhere: dict[str, Carrier] = {name: Pretended(lacks="not there") for name in ladder.MODULES}
-        everywhere |= carriers
-        monkeypatch.setattr(ladder, "carrier", everywhere.__getitem__)
+    def pretend(**backends: Pretended) -> None:
+        everywhere: dict[str, Backend] = {name: Pretended(lacks="not there") for name in ladder.MODULES}
+        everywhere |= backends
+        monkeypatch.setattr(ladder, "backend", everywhere.__getitem__)
 
     return pretend
 
@@ -147,7 +147,7 @@ def test_openvino_needs_no_temporary_directory(path: Path, monkeypatch: pytest.M
 
 
 def test_precision_reaches_openvino(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(carrier("openvino").HINTS, "float32", "nonsense")  # type: ignore[attr-defined]
+    monkeypatch.setitem(backend("openvino").HINTS, "float32", "nonsense")  # type: ignore[attr-defined]
     with pytest.raises(MachineError, match=r"openvino fails to load .*network.onnx"):
         make_engine(path, engine="openvino")
 
@@ -229,7 +229,7 @@ def test_auto_tries_the_gpu_first_and_the_coarser_precision_before_the_finer() -
     ]
 
 
-def test_bfloat16_is_refused_for_a_carrier_that_never_has_it(path: Path) -> None:
+def test_bfloat16_is_refused_for_a_backend_that_never_has_it(path: Path) -> None:
     with pytest.raises(MachineError, match=r"engine cpu does not compute in bfloat16; .* --engine openvino"):
         make_engine(path, engine="cpu", precision="bfloat16")
 

@@ -76,13 +76,13 @@ def test_cores_that_the_control_groups_ration_are_known(
     assert machine.core_quota(tmp_path / "membership", tmp_path) == expected
 
 
-def test_cores_are_those_assigned_or_rationed_whichever_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_those_assigned_or_the_quota_whichever_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "core_quota", lambda: 1)
     assert machine.cores() == 1
     monkeypatch.setattr(machine, "core_quota", lambda: None)
     assert machine.cores() == len(os.sched_getaffinity(0))
 
 
-def test_a_ration_of_as_many_cores_as_are_assigned_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quota_of_as_many_cores_as_are_assigned_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "core_quota", lambda: len(os.sched_getaffinity(0)))
-    assert machine.rationed_cores() is None
+    assert machine.effective_quota() is None

@@ -58,14 +58,14 @@ def test_tumour_clicks_stay_in_lesions_and_background_clicks_out(phantom: Phanto
         assert not truth[background == 1].any()
 
 
-def test_truth_and_places_follow_the_spacing_of_the_network() -> None:
+def test_truth_and_centres_follow_the_spacing_of_the_network() -> None:
     phantom = make_phantom(1)
     subject = ClickedSubject.of(phantom, plans(3.2))
     assert subject.space.shape == (300, 120, 160)
     truth = subject.truth.tile((0, 0, 0), subject.space.shape)[0]
     assert truth.sum() * 3.2**3 == pytest.approx(phantom.truth.sum() * 4.0**3, rel=0.15)
     hits = [
-        truth[place] == (click.name == "tumor")
-        for place, click in zip(subject.places, phantom.focus_clicks, strict=True)
+        truth[centre] == (click.name == "tumor")
+        for centre, click in zip(subject.centres, phantom.focus_clicks, strict=True)
     ]
     assert np.mean(hits) > 0.8

@@ -3,7 +3,7 @@ import pytest
 
 from common.demo.phantom.phantom import Phantom, make_phantom
 from containers.l2snet.demo.subjects import in_frames
-from containers.l2snet.localisation import Frame, scaled
+from containers.l2snet.localisation import Frame, normalised
 
 
 @pytest.fixture(scope="module")
@@ -17,13 +17,13 @@ def test_a_subject_in_frames_is_what_localisation_sees(phantom: Phantom) -> None
     tile = subject.volume(rng).tile((3, 0, 0), (1, 320, 384))
     frame = Frame(*phantom.pet.shape[:2])
     for channel in range(5):
-        expected = frame.see(scaled(phantom.pet[:, :, 3 + channel]))
+        expected = frame.to_tile(normalised(phantom.pet[:, :, 3 + channel]))
         np.testing.assert_array_equal(tile[channel, 0], expected)
     truth = subject.truth.tile((3, 0, 0), (1, 320, 384))[0, 0]
-    np.testing.assert_array_equal(truth, frame.see(phantom.truth[:, :, 5].astype(np.float32)) > 0.5)
+    np.testing.assert_array_equal(truth, frame.to_tile(phantom.truth[:, :, 5].astype(np.float32)) > 0.5)
 
 
-def test_places_in_frames_are_in_lesions(phantom: Phantom) -> None:
+def test_centres_in_frames_are_in_lesions(phantom: Phantom) -> None:
     subject = in_frames(phantom)
-    assert len(subject.places) > 1
-    assert all(subject.truth.tile(place, (1, 1, 1)).item() == 1 for place in subject.places)
+    assert len(subject.centres) > 1
+    assert all(subject.truth.tile(centre, (1, 1, 1)).item() == 1 for centre in subject.centres)
