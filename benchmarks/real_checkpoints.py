@@ -7,13 +7,13 @@ import torch
 
 from benchmarks.clinical import INTENSITIES, SHAPE, SPACING
 from benchmarks.originals.checkpoints import write_checkpoint
+from common.demo import plans_v2
 from common.demo.checkpoints import save_nnunet_v1
 from common.demo.plans_v1 import make_plans, write_plans
 from common.demo.training import initialise, seeded
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
 from common.export.checkpoints.v1.plans import PLANS_FILE
 from common.export.checkpoints.v1.unet import GenericUNet
-from containers.autopet_interactive.demo import plans as autopet
 from containers.gepnet.export.network import GEPNet
 from containers.l2snet.export import IMAGE_CHANNELS, read_plans
 from containers.l2snet.export.res2net_unet import Localiser
@@ -25,10 +25,11 @@ BLOCKS = (1, 3, 4, 6, 6, 6)
 
 def write_autopet_interactive(folder: Path, folds: int) -> None:
     """ResEnc-L of 102 million parameters on four channels, tiles of 192³."""
-    plans = autopet.make_plans(
-        INTENSITIES, SHAPE, patch=(192, 192, 192), spacing=SPACING, features=FEATURES, blocks=BLOCKS
-    )
-    write_checkpoint(folder, plans, autopet.make_dataset(1000), folds=folds, mirror_axes=(0, 1, 2))
+    schemes = ("CTNormalization", "CTNormalization")
+    design = plans_v2.Design(SPACING, (192, 192, 192), 2, FEATURES, BLOCKS, schemes)
+    plans = plans_v2.make_plans(design, INTENSITIES, SHAPE)
+    dataset = plans_v2.make_dataset(("CT", "PET"), ("tumor",), 1000)
+    write_checkpoint(folder, plans, dataset, folds=folds, mirror_axes=(0, 1, 2))
 
 
 def write_l2snet(folder: Path, folds: int) -> None:

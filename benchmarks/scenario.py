@@ -40,14 +40,16 @@ class Scenario:
     def write(self) -> None:
         """Write the phantom, both checkpoints and the exported model."""
         from benchmarks.originals.checkpoints import write_pair
-        from containers.autopet_interactive.demo.plans import make_dataset, make_plans
+        from common.demo.plans_v2 import Design, make_dataset, make_plans
         from containers.autopet_interactive.export import export
 
         shutil.rmtree(self.folder, ignore_errors=True)
-        plans = make_plans(
-            INTENSITIES, self.shape, patch=PATCH, spacing=SPACING, features=FEATURES, blocks=BLOCKS
+        design = Design(SPACING, PATCH, 1, FEATURES, BLOCKS, ("CTNormalization", "CTNormalization"))
+        plans, dataset = (
+            make_plans(design, INTENSITIES, self.shape),
+            make_dataset(("CT", "PET"), ("tumor",), 1),
         )
-        checkpoint, _ = write_pair(self.folder, plans, make_dataset(1), folds=1, mirror_axes=self.mirror_axes)
+        checkpoint, _ = write_pair(self.folder, plans, dataset, folds=1, mirror_axes=self.mirror_axes)
         export(checkpoint, self.folder / "model")
         phantom = make_phantom(0, self.shape, SPACING)
         np.save(self.folder / "ct.npy", phantom.ct)

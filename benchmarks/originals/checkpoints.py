@@ -11,10 +11,10 @@ from typing import Any
 from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 
 from common.demo.checkpoints import save_nnunet_v2
+from common.demo.plans_v2 import CONFIGURATION
 from common.demo.training import seeded
 from common.export.checkpoints.v2.architecture import read_architecture
 from common.export.checkpoints.v2.plans import read_configuration
-from containers.autopet_interactive.demo.plans import CONFIGURATION
 
 
 def write_pair(

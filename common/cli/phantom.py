@@ -7,8 +7,10 @@ from pathlib import Path
 
 from common.cli.arguments import number
 from common.demo.phantom.phantom import DEFAULT_SHAPE, DEFAULT_SPACING, make_phantom
-from common.demo.phantom.writing import write_phantom
+from common.demo.phantom.writing import SOCKETS, write_phantom
+from common.grandchallenge.interface import Socket
 from common.memory import require_memory
+from common.model.reading import algorithm_of, read_model
 
 PHANTOM_BYTES = 20
 """Bytes that a phantom takes for each voxel: both images, noise, and copies to write."""
@@ -17,6 +19,12 @@ PHANTOM_BYTES = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where it goes, and how large it is."""
     parser.add_argument("--output", type=Path, required=True, help="folder for input/ and truth/")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="write what this model's own sockets take (default: CT, PET)",
+    )
     parser.add_argument("--seed", type=number(int, 0), default=0, help="(default: %(default)s)")
     _add_vector(parser, "--shape", number(int, 1), DEFAULT_SHAPE, "voxels")
     _add_vector(parser, "--spacing", number(float, 0.1, 100), DEFAULT_SPACING, "voxel edges, in mm")
@@ -27,7 +35,14 @@ def execute(arguments: argparse.Namespace) -> None:
     folder: Path = arguments.output
     require_memory(PHANTOM_BYTES * prod(arguments.shape), "a phantom of this shape")
     phantom = make_phantom(arguments.seed, tuple(arguments.shape), tuple(arguments.spacing))
-    write_phantom(phantom, folder / "input", folder / "truth" / f"phantom_{arguments.seed}.mha")
+    truth = folder / "truth" / f"phantom_{arguments.seed}.mha"
+    write_phantom(phantom, folder / "input", truth, _sockets(arguments.model))
+
+
+def _sockets(folder: Path | None) -> Sequence[Socket]:
+    """Those of a model folder that has its own; else those of every case."""
+    model = read_model(folder, algorithm_of(folder)) if folder else None
+    return model.interface.inputs if model and model.interface else SOCKETS
 
 
 def _add_vector(

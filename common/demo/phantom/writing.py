@@ -1,6 +1,7 @@
 """Phantoms as files, in the layout of an algorithm's input on the platform."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,26 @@ from common.case import Click
 from common.demo.phantom.phantom import Phantom
 from common.errors import InputError
 from common.geometry import Geometry
+from common.grandchallenge.interface import Socket
+
+SOCKETS = (
+    Socket("ct", "image", "images/ct"),
+    Socket("pet", "image", "images/pet"),
+    Socket("lesion-clicks", "multiple-points", "lesion-clicks.json"),
+)
+"""What a case has that is made for no algorithm in particular."""
 
 
-def write_phantom(phantom: Phantom, input_dir: Path, truth_path: Path) -> None:
+def write_phantom(
+    phantom: Phantom, input_dir: Path, truth_path: Path, sockets: Sequence[Socket] = SOCKETS
+) -> None:
     """Write images, clicks and `inputs.json` below `input_dir`, and the ground truth to `truth_path`.
 
-    All three images have the file name of `truth_path`, an `.mha` file. Raises `InputError` for folders that
-    cannot be written.
+    Each image of `sockets` is the CT where that is its name, else the PET. All images have the file name of
+    `truth_path`, an `.mha` file. Raises `InputError` for folders that cannot be written.
     """
     try:
-        _write(phantom, input_dir, truth_path)
+        _write(phantom, input_dir, truth_path, sockets)
     except (OSError, RuntimeError) as error:  # the latter is SimpleITK's
         reason = str(error).strip().splitlines()[-1]
         raise InputError(
@@ -30,13 +41,18 @@ def write_phantom(phantom: Phantom, input_dir: Path, truth_path: Path) -> None:
         ) from error
 
 
-def _write(phantom: Phantom, input_dir: Path, truth_path: Path) -> None:
+def _write(phantom: Phantom, input_dir: Path, truth_path: Path, sockets: Sequence[Socket]) -> None:
     name = f"{truth_path.stem}.mha"
-    _write_image(phantom.ct.astype(np.int16), phantom.geometry, input_dir / "images/ct" / name)
-    _write_image(phantom.pet, phantom.geometry, input_dir / "images/pet" / name)
+    for socket in sockets:
+        path = input_dir / socket.relative_path
+        if socket.kind == "multiple-points":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_json(_clicks_document(phantom.clicks), path)
+        else:
+            image = phantom.ct.astype(np.int16) if socket.image_name == "ct" else phantom.pet
+            _write_image(image, phantom.geometry, path / name)
     _write_image(phantom.truth, phantom.geometry, truth_path)
-    _write_json(_clicks_document(phantom.clicks), input_dir / "lesion-clicks.json")
-    _write_json(_inputs_document(name), input_dir / "inputs.json")
+    _write_json([_input(socket, name) for socket in sockets], input_dir / "inputs.json")
 
 
 def _write_image(volume: NDArray[Any], geometry: Geometry, path: Path) -> None:
@@ -62,31 +78,24 @@ def _clicks_document(clicks: tuple[Click, ...]) -> dict[str, Any]:
     }
 
 
-def _inputs_document(image: str) -> list[dict[str, Any]]:
-    """Return the content of `inputs.json`, in the format of the platform's serializer."""
-    return [
-        _input("CT", "ct", "Image", "images/ct", image),
-        _input("PET", "pet", "Image", "images/pet", image),
-        _input("Lesion clicks", "lesion-clicks", "Multiple points", "lesion-clicks.json", None),
-    ]
-
-
-def _input(title: str, slug: str, kind: str, relative_path: str, image: str | None) -> dict[str, Any]:
+def _input(socket: Socket, image: str) -> dict[str, Any]:
+    """Return an entry of `inputs.json`, as the platform's own serializer writes it."""
+    is_image = socket.kind == "image"
     return {
         "interface": {
-            "title": title,
+            "title": socket.slug.replace("-", " ").capitalize(),
             "description": "",
-            "slug": slug,
-            "kind": kind,
+            "slug": socket.slug,
+            "kind": "Image" if is_image else "Multiple points",
             "pk": 0,
             "default_value": None,
-            "super_kind": "Image" if image else "File",
-            "relative_path": relative_path,
+            "super_kind": "Image" if is_image else "File",
+            "relative_path": socket.relative_path,
             "overlay_segments": [],
             "look_up_table": None,
         },
         "value": None,
-        "file": None if image else relative_path,
-        "image": {"pk": Path(image).stem, "name": image} if image else None,
+        "file": None if is_image else socket.relative_path,
+        "image": {"pk": Path(image).stem, "name": image} if is_image else None,
         "pk": 0,
     }

@@ -8,6 +8,7 @@ import SimpleITK
 from common.demo.phantom.phantom import Phantom, make_phantom
 from common.demo.phantom.writing import write_phantom
 from common.errors import InputError
+from common.grandchallenge.interface import Socket
 
 
 @pytest.fixture
@@ -51,6 +52,20 @@ def test_inputs_json_lists_what_is_there(input_dir: Path) -> None:
     assert {entry["interface"]["slug"] for entry in entries} == {"ct", "pet", "lesion-clicks"}
     for entry in entries:
         assert (input_dir / entry["interface"]["relative_path"]).exists()
+
+
+def test_case_has_the_sockets_that_are_asked_for(phantom: Phantom, tmp_path: Path) -> None:
+    sockets = (
+        Socket("low-dose", "image", "images/low-dose", channel="CT"),
+        Socket("suv", "image", "images/suv"),
+    )
+    write_phantom(phantom, tmp_path / "input", tmp_path / "truth" / "case.mha", sockets)
+    for socket, voxels in zip(sockets, (phantom.ct, phantom.pet), strict=True):
+        image = SimpleITK.ReadImage(str(tmp_path / "input" / socket.relative_path / "case.mha"))
+        assert np.array_equal(SimpleITK.GetArrayFromImage(image), voxels)
+    entries = json.loads((tmp_path / "input/inputs.json").read_text())
+    assert [entry["interface"]["slug"] for entry in entries] == ["low-dose", "suv"]
+    assert not (tmp_path / "input/lesion-clicks.json").exists()
 
 
 def test_folder_that_takes_no_file_is_refused(phantom: Phantom, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from common import algorithms
 from common.case import Case, Click
 from common.demo.phantom.phantom import Phantom, make_phantom
+from common.demo.plans_v2 import make_dataset, make_plans
 from common.evaluation.metrics import Metrics, compare
 from common.export.checkpoints.folds import find_folds
 from common.export.checkpoints.v2.checkpoint import CHECKPOINT_FILE, read_checkpoint
@@ -15,8 +16,14 @@ from common.inference.options import Options
 from common.model.model import Model
 from common.model.reading import read_model
 from containers.autopet_interactive.algorithm import segment
-from containers.autopet_interactive.demo.plans import make_dataset, make_plans
-from containers.autopet_interactive.demo.train import FIRST_SEED, MIRROR_AXES, SUBJECTS, TRAINER
+from containers.autopet_interactive.demo.train import (
+    DESIGN,
+    FIRST_SEED,
+    LABELS,
+    MIRROR_AXES,
+    SUBJECTS,
+    TRAINER,
+)
 from containers.autopet_interactive.export import export
 
 CHECKPOINT = algorithms.FOLDER / "autopet_interactive" / "demo" / "checkpoint"
@@ -57,9 +64,11 @@ def test_checkpoint_is_small_and_as_the_training_writes_it() -> None:
     assert sum(path.stat().st_size for path in CHECKPOINT.rglob("*") if path.is_file()) <= MAX_BYTES
     plans = json.loads((CHECKPOINT / "plans.json").read_text())
     foregrounds = [np.zeros(1, np.float32)] * 2
-    expected = make_plans(foregrounds, plans["original_median_shape_after_transp"])
+    expected = make_plans(DESIGN, foregrounds, plans["original_median_shape_after_transp"])
     assert plans["configurations"] == expected["configurations"]
-    assert json.loads((CHECKPOINT / "dataset.json").read_text()) == make_dataset(SUBJECTS)
+    assert json.loads((CHECKPOINT / "dataset.json").read_text()) == make_dataset(
+        ("CT", "PET"), LABELS, SUBJECTS
+    )
     (path,) = find_folds(CHECKPOINT, CHECKPOINT_FILE).values()
     checkpoint = read_checkpoint(path)
     assert checkpoint.trainer == TRAINER

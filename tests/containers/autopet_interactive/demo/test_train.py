@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from containers.autopet_interactive.demo import train
 
 def test_training_leaves_a_folder_as_nnunet_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "GRIDS", (((120, 48, 64), (8.0, 8.0, 8.0)),))
-    monkeypatch.setattr(train, "BATCH", 1)
+    monkeypatch.setattr(train, "DESIGN", replace(train.DESIGN, batch=1))
     train.train_checkpoint(tmp_path, steps=22, subjects=2)
     trained = read_trained_folder(tmp_path, None)
     assert trained.image_channels == ("CT", "PET")
