@@ -18,7 +18,7 @@ SUBJECTS = 48
 FINGERPRINT_SUBJECTS = 12
 """Number of subjects whose intensities are used for the plans."""
 FIRST_SEED = 4_000_000
-STEPS = 1800
+STEPS = 1200
 MIRROR_AXES = (2,)
 """Only left-right (x): a body is not symmetric along the other axes."""
 CHANNELS, LABELS = ("CT", "PET"), ("lesion", "physiological uptake")
