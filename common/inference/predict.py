@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -25,7 +26,7 @@ from common.inference.engines.ladder import Ladder
 from common.inference.network import Fold, Network
 from common.inference.options import Options
 from common.inference.progress import Progress
-from common.inference.schedule import Mirroring, Passes, within_time
+from common.inference.schedule import Mirroring, Passes, probe, within_time
 from common.inference.tiles import Band, TileGrid
 from common.inference.volume import Volume
 from common.nnunet.resample import Shape
@@ -215,14 +216,12 @@ class _Work:
     def time_tiles(self, engine: Engine) -> tuple[dict[Shape, Tile], float]:
         """The first two tiles' channels, unflipped, and the seconds that the second took.
 
-        On the first, engines lay out their memory, or fail. A single tile is run twice.
+        A single tile is run twice.
         """
         tiles = list(self._read_ahead(list(islice(self.grid, 2))))
-        known = {}
-        for place, tile in (tiles[0], tiles[-1]):
-            start = time.monotonic()
-            known[place] = self._flipped(engine, tile, ())
-        return known, time.monotonic() - start
+        (first, one), (last, other) = tiles[0], tiles[-1]
+        channels, seconds = probe([partial(self._flipped, engine, tile, ()) for tile in (one, other)])
+        return dict(zip((first, last), channels, strict=True)), seconds
 
     def _window(self, place: Shape, band: Band) -> NDArray[np.float32]:
         a, b, c = self.grid.window(place, band.first)

@@ -1,14 +1,18 @@
 """Which folds and mirrorings every tile goes through: all, or as many as the time allows."""
 
 import logging
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeVar
 
 from common.errors import MachineError
 
 logger = logging.getLogger(__name__)
 
 Mirroring = tuple[int, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,19 @@ class Passes:
 
     def __len__(self) -> int:
         return self.folds * len(self.mirrorings)
+
+
+def probe(calls: Sequence[Callable[[], T]]) -> tuple[list[T], float]:
+    """What the calls give, one after the other, and the seconds that the last took.
+
+    At least two calls are of use: in the first, an engine lays out its memory, or fails.
+    """
+    results: list[T] = []
+    start = time.monotonic()
+    for call in calls:
+        start = time.monotonic()
+        results.append(call())
+    return results, time.monotonic() - start
 
 
 def within_time(

@@ -7,6 +7,7 @@ Source: Cai et al. 2023, arXiv 2309.05446; the constants are those of `predict_2
 import time
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from scipy.special import expit
 
 from common.inference.engines.contract import Engine
 from common.inference.progress import Progress
-from common.inference.schedule import within_time
+from common.inference.schedule import probe, within_time
 from common.nnunet.resample import spline_matrix
 
 FRAME_SIZE = 400
@@ -87,8 +88,5 @@ def _tiles(pet: NDArray[np.float32], frame: Frame) -> Iterator[NDArray[np.float3
 def _require_time(engine: Engine, slices: int, deadline: float) -> None:
     """Estimate the time from one tile, after one to warm up; `MachineError` if it is too long."""
     tile = np.zeros((1, CHANNELS, *TILE), np.float32)
-    engine.run(tile)
-    start = time.monotonic()
-    engine.run(tile)
-    now = time.monotonic()
-    within_time(1, (), (now - start) * slices, deadline - now)
+    _, seconds = probe([partial(engine.run, tile)] * 2)
+    within_time(1, (), seconds * slices, deadline - time.monotonic())

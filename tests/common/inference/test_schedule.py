@@ -43,3 +43,14 @@ def test_folds_after_the_first_take_the_time_that_their_engines_take():
     assert passes(left=40 + 4 * 10 - 1) == Passes.of(4, (0, 1, 2))
     assert passes(left=8) == Passes.of(1, (0, 1, 2))
     assert passes(left=1) == Passes.of(1, ())
+
+
+def test_the_last_call_alone_is_timed(monkeypatch):
+    clock = {"now": 0.0}
+
+    def wait(seconds):
+        clock["now"] += seconds
+        return seconds
+
+    monkeypatch.setattr("time.monotonic", lambda: clock["now"])
+    assert probe([lambda: wait(7.0), lambda: wait(2.0)]) == ([7.0, 2.0], 2.0)
