@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from common.errors import MachineError
-from common.inference.schedule import Passes, within_time
+from common.inference.schedule import Passes, probe, within_time
 
 
 def test_every_subset_of_the_mirror_axes_is_a_pass():
