@@ -7,7 +7,6 @@ can ask for any memory and time, a process with limits (this module, run as a pr
 import io
 import os
 import pickle
-import re
 import resource
 import subprocess
 import sys
@@ -17,9 +16,8 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import numpy as np
-
 from common.errors import ModelError
+from common.export.checkpoints.numpy_values import Array, DType, RefusedError
 
 MAX_BYTES = 32 * 2**20
 """A plan of a thousand cases takes a tenth of this."""
@@ -32,41 +30,6 @@ MALFORMED = (
 """What the unpickler raises for a file that is damaged, or no pickle."""
 
 
-class _RefusedError(Exception):
-    """The pickle asks for more than data."""
-
-
-class _DType:
-    """For `numpy.dtype`, which would believe what a pickle says of its memory."""
-
-    def __init__(self, name: str, *_: object) -> None:
-        if not re.fullmatch(r"[biufcSU]\d{1,6}", name):
-            raise _RefusedError(f"an array of NumPy's type {name}")
-        self.type = np.dtype(name)
-
-    def __setstate__(self, state: Any) -> None:
-        self.type = self.type.newbyteorder(state[1])
-
-
-class _Array(list[Any]):
-    """For `numpy.ndarray`: its values, in lists."""
-
-    def __init__(self, *_: object) -> None:
-        super().__init__()
-
-    def __setstate__(self, state: Any) -> None:
-        _, shape, dtype, is_fortran, data = state
-        self.extend(self.values(data, dtype, shape or (1,), "F" if is_fortran else "C"))
-
-    @classmethod
-    def values(cls, data: bytes, dtype: _DType, shape: tuple[int, ...] = (), order: Any = "C") -> Any:
-        return np.ndarray(shape, dtype.type, data, order=order).tolist()
-
-    @classmethod
-    def scalar(cls, dtype: _DType, data: bytes) -> Any:
-        return cls.values(data, dtype)
-
-
 # A pickle can set attributes of what it finds here: of these, none that anything uses.
 ADMITTED: dict[str, Any] = {
     "_codecs.encode": str.encode,
@@ -74,11 +37,11 @@ ADMITTED: dict[str, Any] = {
     "builtins.frozenset": frozenset,
     "builtins.set": set,
     "collections.OrderedDict": OrderedDict,
-    "numpy.dtype": _DType,
+    "numpy.dtype": DType,
     "numpy.ndarray": None,  # an argument of the next, which does not need it
-    "numpy.core.multiarray._reconstruct": _Array,
-    "numpy.core.multiarray.scalar": _Array.scalar,
-    "numpy.core.numeric._frombuffer": _Array.values,
+    "numpy.core.multiarray._reconstruct": Array,
+    "numpy.core.multiarray.scalar": Array.scalar,
+    "numpy.core.numeric._frombuffer": Array.values,
 }
 
 
@@ -86,7 +49,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         today = {"__builtin__": "builtins"}.get(module, module.replace("numpy._core.", "numpy.core.", 1))
         if f"{today}.{name}" not in ADMITTED:
-            raise _RefusedError(f"the name {module}.{name}")
+            raise RefusedError(f"the name {module}.{name}")
         return ADMITTED[f"{today}.{name}"]
 
 
@@ -107,9 +70,9 @@ def load(path: Path) -> Any:
         raise ModelError(f"{path}: {error.strerror}; expected a file of the training folder") from error
     try:
         if not _ends_within_limits(content):
-            raise _RefusedError("more than 512 MiB and 3 s suffice to read")
+            raise RefusedError("more than 512 MiB and 3 s suffice to read")
         return _Unpickler(io.BytesIO(content)).load()
-    except _RefusedError as error:
+    except RefusedError as error:
         raise ModelError(
             f"{path}: the pickle holds {shorten(str(error), 100)}, expected only numbers, strings, "
             "containers and NumPy arrays; do not open this file with other tools"
@@ -129,5 +92,5 @@ def _ends_within_limits(content: bytes) -> bool:
 if __name__ == "__main__":
     for kind, limit in LIMITS.items():
         resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
-    with suppress(_RefusedError, *MALFORMED):  # the reading without limits meets the same, and tells it
+    with suppress(*MALFORMED):  # the reading without limits meets the same, and tells it
         _Unpickler(io.BytesIO(sys.stdin.buffer.read())).load()
