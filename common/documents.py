@@ -4,6 +4,7 @@ A document's class is a pydantic dataclass: `@dataclass(frozen=True, config=STRI
 are `ValueError`s raised in its `__post_init__`. Only the decoder's own error is caught: a bug stays a bug.
 """
 
+import json
 import reprlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from common.errors import PetctError
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 OPEN: ConfigDict = {**STRICT, "extra": "ignore"}
-"""For documents that the platform writes: it adds entries without notice."""
+"""For documents that others write (the platform, nnU-Net), who add entries without notice."""
 MAX_EXCERPT = 60
 """Characters of a value that a message shows."""
 
@@ -40,6 +41,10 @@ EXPECTED = {
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
+class DocumentError(ValueError):
+    """A document that does not fit its class."""
+
+
 def read_document(
     kind: type[T],
     path: Path,
@@ -61,20 +66,26 @@ def read_document(
         raise failure(f"{path}: cannot be read ({error.strerror}); {missing}") from error
     try:
         return decode(kind, text, where, wording)
-    except ValueError as error:
+    except DocumentError as error:
         raise failure(f"{path}: {error}; {remedy}") from error
 
 
 def decode(kind: type[T], text: str | bytes, where: str = "", wording: Wording | None = None) -> T:
     """What a JSON text holds, as a `kind`: a document's class, a list or dictionary of such, or a plain type.
 
-    Raises `ValueError` of one line for the first entry that does not fit, named by its place below `where`,
-    unless the document has a `wording` of its own.
+    Raises `DocumentError`, a `ValueError` of one line, for the first entry that does not fit, named by its
+    place below `where`, unless the document has a `wording` of its own.
     """
     try:
         return TypeAdapter(kind).validate_json(text)
     except ValidationError as error:
-        raise ValueError((wording or explain)(error, where)) from error
+        raise DocumentError((wording or explain)(error, where)) from error
+
+
+def check(kind: type[T], value: object, where: str = "") -> T:
+    """What `json.loads` gave, as a `kind`; raises as `decode` does."""
+    # By way of JSON, because pydantic's strict types differ there: its lists are tuples, its objects classes.
+    return decode(kind, json.dumps(value), where)
 
 
 def explain(error: ValidationError, where: str = "") -> str:

@@ -9,21 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy._core.multiarray import scalar
 
 from common.errors import ModelError
+from common.export.checkpoints.numpy_values import Array, DType
 
 # nnU-Net logs its losses and Dice values as NumPy numbers. NumPy 1 wrote them under another name.
 NUMPY_NUMBERS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    (scalar, "numpy._core.multiarray.scalar"),
-    (scalar, "numpy.core.multiarray.scalar"),
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in (np.float16, np.float32, np.float64, np.int64, np.bool_)),
+    (Array.scalar, "numpy._core.multiarray.scalar"),
+    (Array.scalar, "numpy.core.multiarray.scalar"),
+    (DType, "numpy.dtype"),
 ]
 
-# What a pickle that is cut short, altered or made to mislead raises, besides what torch refuses itself.
+# What torch's reader raises for a file that is cut short or altered, besides what it refuses itself. It checks
+# little before use: altering files at random gave every one of these.
 DAMAGED = (
     *(RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError),
     struct.error,

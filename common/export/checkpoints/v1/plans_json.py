@@ -4,56 +4,34 @@ The document holds only what inference needs, under the names that `plans.pkl` h
 where its value is from, and whether that is uncertain. containers/gepnet/plans/ecpc_ids.json is one.
 """
 
-import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, Generic, TypeVar
 
+from pydantic.dataclasses import dataclass
+
+from common.documents import STRICT, read_document
 from common.errors import ModelError
-from common.typed_json import decode
 
 logger = logging.getLogger(__name__)
 
-HOW_TO_REPAIR = "correct the file; containers/gepnet/README.md gives the format"
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Entry:
-    """What the plans say of one thing; those below differ in the type of the value."""
+@dataclass(frozen=True, config=STRICT)
+class _Entry(Generic[T]):
+    """What the plans say of one thing."""
 
+    value: T
     source: str
     """Where the value is from."""
     uncertain: bool = False
     """The source does not settle it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Text(_Entry):
-    value: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Flag(_Entry):
-    value: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Integers(_Entry):
-    """One for each axis of the array, (z, y, x)."""
-
-    value: tuple[int, int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Lengths(_Entry):
-    """One for each axis of the network, in mm."""
-
-    value: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class _Intensities:
     """Of the training set's foreground, in the image's own unit (HU, SUV)."""
 
@@ -63,17 +41,12 @@ class _Intensities:
     percentile_99_5: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class _IntensityProperties(_Entry):
-    value: _Intensities
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class _Modality:
-    name: _Text
-    normalization_scheme: _Text
-    use_mask_for_norm: _Flag
-    intensityproperties: _IntensityProperties | None = None
+    name: _Entry[str]
+    normalization_scheme: _Entry[str]
+    use_mask_for_norm: _Entry[bool]
+    intensityproperties: _Entry[_Intensities] | None = None
     """Needed by the schemes CT and CT2."""
 
     def __post_init__(self) -> None:
@@ -82,13 +55,15 @@ class _Modality:
             raise ValueError(f"found normalization_scheme {scheme!r} without intensityproperties")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class _Document:
     about: str
     """Which weights these plans are for."""
-    patch_size: _Integers
-    current_spacing: _Lengths
-    transpose_forward: _Integers
+    patch_size: _Entry[tuple[int, int, int]]
+    """One for each axis of the array, (z, y, x)."""
+    current_spacing: _Entry[tuple[float, float, float]]
+    """One for each axis of the network, in mm."""
+    transpose_forward: _Entry[tuple[int, int, int]]
     modalities: tuple[_Modality, ...]
 
     def __post_init__(self) -> None:
@@ -103,23 +78,21 @@ def read_json_plans(path: Path) -> dict[str, Any]:
     not JSON, and for an entry that is missing, unknown or of another type, which it names. The values
     themselves are checked with those of `plans.pkl`.
     """
-    try:
-        document = decode(_Document, json.loads(path.read_bytes(), parse_constant=_refuse_constant), "plans")
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; expected plans as JSON, check --plans") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: {error}; {HOW_TO_REPAIR}") from error
+    document = read_document(
+        _Document,
+        path,
+        failure=ModelError,
+        remedy="correct the file; containers/gepnet/README.md gives the format",
+        missing="expected plans as JSON, check --plans",
+        where="plans",
+    )
     for where, entry in _entries("plans", document):
         if entry.uncertain:
             logger.warning("%s: %s is uncertain (%s)", path, where, entry.source)
     return _as_pickled(document)
 
 
-def _refuse_constant(name: str) -> Never:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _entries(where: str, part: _Document | _Modality) -> Iterator[tuple[str, _Entry]]:
+def _entries(where: str, part: _Document | _Modality) -> Iterator[tuple[str, _Entry[Any]]]:
     for field in fields(part):
         value, name = getattr(part, field.name), f"{where}.{field.name}"
         if isinstance(value, _Entry):

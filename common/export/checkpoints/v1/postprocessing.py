@@ -3,15 +3,37 @@
 Source: nnunet/postprocessing/connected_components.py (nnU-Net 1.7.1).
 """
 
-import json
 import re
 from pathlib import Path
+from typing import Any
 
+from pydantic.dataclasses import dataclass
+
+from common.documents import OPEN, excerpt, read_document
 from common.errors import ModelError
 from common.nnunet.postprocess import KeepLargest, Postprocessing
 
-_CLASSES: tuple[object, ...] = ([], [1], [[1]])
-_SMALLEST = re.compile(r"None|\{\}|\{(?:1|\(1,\)): ([0-9.e+-]+)\}")
+_CLASSES: tuple[list[Any], ...] = ([], [1], [[1]])
+_SMALLEST = re.compile(r"None|\{\}|\{(?:1|\(1,\)): (\d{1,18}(?:\.\d*)?(?:e[+-]?\d\d?)?)\}")
+
+
+@dataclass(frozen=True, config=OPEN)
+class _Document:
+    for_which_classes: list[Any]
+    min_valid_object_sizes: str = "None"
+    """A Python dictionary as text: class → mm³."""
+
+    def __post_init__(self) -> None:
+        classes, smallest = self.for_which_classes, self.min_valid_object_sizes
+        if classes not in _CLASSES or not _SMALLEST.fullmatch(smallest):
+            raise ValueError(
+                f"found for_which_classes {excerpt(classes)} and min_valid_object_sizes {excerpt(smallest)}"
+            )
+
+    def keep_largest(self) -> KeepLargest | None:
+        parsed = _SMALLEST.fullmatch(self.min_valid_object_sizes)
+        smallest = float(parsed[1]) if parsed and parsed[1] else None
+        return KeepLargest(smallest) if self.for_which_classes else None
 
 
 def read_postprocessing(folder: Path) -> Postprocessing:
@@ -22,16 +44,10 @@ def read_postprocessing(folder: Path) -> Postprocessing:
     path = folder / "postprocessing.json"
     if not path.exists():
         return Postprocessing(keep_largest=None)
-    try:
-        document = json.loads(path.read_bytes())
-        classes, smallest = document["for_which_classes"], document.get("min_valid_object_sizes", "None")
-        parsed = _SMALLEST.fullmatch(smallest)
-        if classes not in _CLASSES or parsed is None:
-            raise ValueError(f"found for_which_classes {classes!r} and min_valid_object_sizes {smallest!r}")
-        keep_largest = KeepLargest(float(parsed[1]) if parsed[1] else None) if classes else None
-        return Postprocessing(keep_largest)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{path}: {error}; expected nnU-Net v1's postprocessing of one foreground class; copy the file "
-            "again or remove it"
-        ) from error
+    document = read_document(
+        _Document,
+        path,
+        failure=ModelError,
+        remedy="expected nnU-Net v1's postprocessing of one foreground class; copy it again or remove it",
+    )
+    return Postprocessing(document.keep_largest())

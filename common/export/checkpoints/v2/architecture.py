@@ -1,34 +1,103 @@
 """The network that an nnU-Net v2 configuration describes, built from names this package knows."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
+from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import nn
 
+from common.documents import OPEN, STRICT, DocumentError, check
 from common.errors import ModelError
+from common.export.checkpoints.v2.layers import LAYERS, keywords
 
-NETWORKS: dict[str, type[nn.Module]] = {
-    "PlainConvUNet": PlainConvUNet,
-    "ResidualEncoderUNet": ResidualEncoderUNet,
-}
 FIRST_CONVOLUTION = {
     "PlainConvUNet": "encoder.stages.0.0.convs.0.conv.weight",
     "ResidualEncoderUNet": "encoder.stem.convs.0.conv.weight",
 }
-OPERATIONS: dict[str, tuple[type[nn.Module], ...]] = {
-    "conv_op": (nn.Conv2d, nn.Conv3d),
-    "norm_op": (nn.InstanceNorm2d, nn.InstanceNorm3d, nn.BatchNorm2d, nn.BatchNorm3d),
-    "dropout_op": (nn.Dropout, nn.Dropout2d, nn.Dropout3d),
-    "nonlin": (nn.LeakyReLU, nn.ReLU, nn.GELU, nn.SiLU),
+
+# The upper limits are far above any network's; they keep torch from failing on sizes that it cannot count.
+Few = Annotated[int, Field(ge=1, le=100)]
+Features = Annotated[int, Field(ge=1, le=10_000)]
+Sizes = tuple[Few, Few, Few]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class _Arguments:
+    """What both classes of networks take, checked so far that they cannot fail: every list has its length."""
+
+    for_each_stage: ClassVar[tuple[str, ...]] = ("features_per_stage", "kernel_sizes", "strides")
+    n_stages: Annotated[Few, Field(ge=2)]
+    features_per_stage: tuple[Features, ...]
+    conv_op: str
+    kernel_sizes: tuple[Sizes, ...]
+    strides: tuple[Sizes, ...]
+    n_conv_per_stage_decoder: tuple[Few, ...]
+    conv_bias: bool = False
+    norm_op: str | None = None
+    norm_op_kwargs: dict[str, Any] | None = None
+    dropout_op: str | None = None
+    dropout_op_kwargs: dict[str, Any] | None = None
+    nonlin: str | None = None
+    nonlin_kwargs: dict[str, Any] | None = None
+    deep_supervision: bool = False
+
+    def __post_init__(self) -> None:
+        lengths = dict.fromkeys(self.for_each_stage, self.n_stages)
+        for name, length in {**lengths, "n_conv_per_stage_decoder": self.n_stages - 1}.items():
+            found = len(getattr(self, name))
+            if found != length:
+                raise ValueError(f"found {found} {name}, expected {length} as n_stages is {self.n_stages}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class _PlainArguments(_Arguments):
+    for_each_stage = (*_Arguments.for_each_stage, "n_conv_per_stage")
+    n_conv_per_stage: tuple[Few, ...]
+    nonlin_first: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class _ResidualArguments(_Arguments):
+    for_each_stage = (*_Arguments.for_each_stage, "n_blocks_per_stage")
+    n_blocks_per_stage: tuple[Few, ...]
+    stem_channels: Features | None = None
+
+
+@dataclass(frozen=True, config=OPEN)
+class _Entry:
+    network_class_name: str
+    arch_kwargs: dict[str, Any]
+    kw_requires_import: tuple[str, ...] = Field(alias="_kw_requires_import")
+    """Arguments that are the names of layers."""
+
+
+@dataclass(frozen=True, config=OPEN)
+class _OldConfiguration:
+    """What stood in the place of `architecture` before nnU-Net 2.3."""
+
+    UNet_class_name: str
+    UNet_base_num_features: Features
+    unet_max_num_features: Features
+    n_conv_per_stage_encoder: tuple[int, ...]
+    n_conv_per_stage_decoder: tuple[int, ...]
+    conv_kernel_sizes: tuple[tuple[int, ...], ...]
+    pool_op_kernel_sizes: tuple[tuple[int, ...], ...]
+    patch_size: tuple[int, ...]
+
+
+NETWORKS: dict[str, tuple[type[nn.Module], type[_Arguments]]] = {
+    "PlainConvUNet": (PlainConvUNet, _PlainArguments),
+    "ResidualEncoderUNet": (ResidualEncoderUNet, _ResidualArguments),
 }
-MALFORMED = (LookupError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError)
 
 
-@dataclass(frozen=True)
+@plain_dataclass(frozen=True)
 class Architecture:
     """A network class of `dynamic-network-architectures` and what to call it with."""
 
@@ -40,11 +109,7 @@ class Architecture:
     @property
     def strides(self) -> list[list[int]]:
         """Of every stage, per axis."""
-        dimensions = 3 if self.arguments["conv_op"] is nn.Conv3d else 2
-        return [
-            [stride] * dimensions if isinstance(stride, int) else list(stride)
-            for stride in self.arguments["strides"]
-        ]
+        return [list(stride) for stride in self.arguments["strides"]]
 
     def channels(self, weights: Mapping[str, torch.Tensor]) -> int:
         """Input channels, as the first convolution has them; `ModelError` if that is not there."""
@@ -56,19 +121,14 @@ class Architecture:
         return self._size(weights, f"decoder.seg_layers.{last}.weight", 0)
 
     def build(self, channels: int, classes: int) -> nn.Module:
-        """The network without weights, on the meta device, giving one output at full resolution.
-
-        Raises `ModelError` for arguments that the network's class does not take.
-        """
-        try:
-            with torch.device("meta"):
-                return NETWORKS[self.name](
-                    **{**self.arguments, "deep_supervision": False},
-                    input_channels=channels,
-                    num_classes=classes,
-                )
-        except MALFORMED as error:
-            raise _malformed(self.source, error) from error
+        """The network without weights, on the meta device, giving one output at full resolution."""
+        network, _ = NETWORKS[self.name]
+        with torch.device("meta"):
+            return network(
+                **{**self.arguments, "deep_supervision": False},
+                input_channels=channels,
+                num_classes=classes,
+            )
 
     def _size(self, weights: Mapping[str, torch.Tensor], name: str, axis: int) -> int:
         if name not in weights or weights[name].ndim <= axis:
@@ -82,63 +142,65 @@ class Architecture:
 def read_architecture(configuration: Mapping[str, Any], source: Path) -> Architecture:
     """The architecture in the plans' entries of one configuration, also in those of nnU-Net before 2.3.
 
-    Raises `ModelError`, naming the plans `source`, for classes that nnU-Net itself does not use: a name
-    in the plans is looked up in this module's tables, never imported.
+    Raises `ModelError`, naming the plans `source`, for classes that nnU-Net itself does not use (a name
+    in the plans is looked up in this package's tables, never imported), and for arguments that the network's
+    class does not take.
     """
     try:
-        entry = configuration.get("architecture") or _architecture_of_old_plans(configuration)
-        name = entry["network_class_name"].rpartition(".")[2]
+        entry = check(_Entry, configuration.get("architecture") or _entry_of_old_plans(configuration))
+        name = entry.network_class_name.rpartition(".")[2]
         if name not in NETWORKS:
-            raise _unsupported(source, "network_class_name", entry["network_class_name"], NETWORKS)
-        arguments = dict(entry["arch_kwargs"])
-        for key in entry["_kw_requires_import"]:
-            arguments[key] = _operation(source, key, arguments[key])
-        return Architecture(source, name, {**arguments, "n_stages": int(arguments["n_stages"])})
-    except MALFORMED as error:
-        raise _malformed(source, error) from error
+            raise _unsupported(source, "network_class_name", entry.network_class_name, NETWORKS)
+        for key in entry.kw_requires_import:
+            if key not in LAYERS:
+                raise _unsupported(source, key, entry.arch_kwargs.get(key), ())
+        arguments = asdict(check(NETWORKS[name][1], entry.arch_kwargs))
+        return Architecture(source, name, arguments | _layers(source, arguments))
+    except DocumentError as error:
+        raise ModelError(
+            f"{source}: the architecture cannot be built ({error}); "
+            f"use the plans that nnU-Net v2 wrote beside the checkpoint"
+        ) from error
 
 
-def _operation(source: Path, key: str, name: str | None) -> type[nn.Module] | None:
-    if name is None:
-        return None
-    known = {operation.__name__: operation for operation in OPERATIONS.get(key, ())}
-    operation = name.rpartition(".")[2]
-    if not name.startswith("torch.nn.") or operation not in known:
-        raise _unsupported(source, key, name, known)
-    return known[operation]
+def _layers(source: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that are layers in the place of their names, and those that these are called with."""
+    layers: dict[str, Any] = {}
+    for key, known in LAYERS.items():
+        name = arguments[key]
+        if name is None:
+            continue
+        prefix, _, layer = name.rpartition(".")
+        if not f"{prefix}.".startswith("torch.nn.") or layer not in known:
+            raise _unsupported(source, key, name, known)
+        layers[key] = known[layer]
+        if key != "conv_op":
+            layers[f"{key}_kwargs"] = keywords(known[layer], arguments[f"{key}_kwargs"], f"{key}_kwargs")
+    return layers
 
 
-def _unsupported(source: Path, key: str, found: str, known: Collection[str]) -> ModelError:
+def _unsupported(source: Path, key: str, found: str | None, known: Collection[str]) -> ModelError:
     return ModelError(
         f"{source}: found {key} {found!r}, supported are {', '.join(sorted(known)) or 'none'}; "
         f"this checkpoint cannot be exported"
     )
 
 
-def _malformed(source: Path, error: Exception) -> ModelError:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return ModelError(
-        f"{source}: the architecture cannot be built ({reason}); "
-        f"use the plans that nnU-Net v2 wrote beside the checkpoint"
-    )
-
-
-def _architecture_of_old_plans(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def _entry_of_old_plans(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """What older plans leave to the code (`nnunetv2/utilities/plans_handling/plans_handler.py`)."""
-    name = configuration["UNet_class_name"]
-    depths = configuration["n_conv_per_stage_encoder"]
-    dimension = len(configuration["patch_size"])
-    base, most = configuration["UNet_base_num_features"], configuration["unet_max_num_features"]
+    old = check(_OldConfiguration, configuration)
+    name, depths, dimension = old.UNet_class_name, old.n_conv_per_stage_encoder, len(old.patch_size)
+    base, most = old.UNet_base_num_features, old.unet_max_num_features
     return {
         "network_class_name": name,
         "arch_kwargs": {
             "n_stages": len(depths),
             "features_per_stage": [min(base * 2**stage, most) for stage in range(len(depths))],
             "conv_op": f"torch.nn.Conv{dimension}d",
-            "kernel_sizes": configuration["conv_kernel_sizes"],
-            "strides": configuration["pool_op_kernel_sizes"],
+            "kernel_sizes": old.conv_kernel_sizes,
+            "strides": old.pool_op_kernel_sizes,
             "n_conv_per_stage" if name == "PlainConvUNet" else "n_blocks_per_stage": depths,
-            "n_conv_per_stage_decoder": configuration["n_conv_per_stage_decoder"],
+            "n_conv_per_stage_decoder": old.n_conv_per_stage_decoder,
             "conv_bias": True,
             "norm_op": f"torch.nn.InstanceNorm{dimension}d",
             "norm_op_kwargs": {"eps": 1e-5, "affine": True},

@@ -11,7 +11,8 @@ from common.errors import ModelError
 from common.export.checkpoints.folds import find_folds
 from common.export.checkpoints.v2.architecture import Architecture, read_architecture
 from common.export.checkpoints.v2.checkpoint import CHECKPOINT_FILE, Checkpoint, read_checkpoint
-from common.export.checkpoints.v2.plans import read_configuration, read_json, read_plans
+from common.export.checkpoints.v2.dataset import foreground_labels
+from common.export.checkpoints.v2.plans import read_configuration, read_plans
 from common.export.checkpoints.weights import load_weights
 from common.export.network import export_network
 from common.export.onnx.parity import smallest_patch
@@ -35,6 +36,9 @@ class TrainedFolder:
     channels: int
     """Input channels of the network: the images', and those that an algorithm adds."""
     classes: int
+    """Background included."""
+    labels: tuple[str, ...]
+    """Names of the classes 1, 2, …, the background left out."""
     mirror_axes: tuple[int, ...]
 
     @property
@@ -57,16 +61,18 @@ def read_trained_folder(path: Path, folds: Sequence[str] | None = None) -> Train
     found = find_folds(path, CHECKPOINT_FILE, folds)
     first = read_checkpoint(next(iter(found.values())))
     logger.info("%s: %s, trained by %s, folds %s", path, first.configuration, first.trainer, ", ".join(found))
-    _refuse_regions(path / "dataset.json")
+    plans = read_plans(path, first.configuration)
     architecture = read_architecture(read_configuration(path, first.configuration), path / "plans.json")
+    classes = architecture.classes(first.weights)
     return TrainedFolder(
         path=path,
         folds=found,
         configuration=first.configuration,
-        plans=read_plans(path, first.configuration),
+        plans=plans,
         architecture=architecture,
         channels=architecture.channels(first.weights),
-        classes=architecture.classes(first.weights),
+        classes=classes,
+        labels=foreground_labels(path, classes),
         mirror_axes=first.mirror_axes,
     )
 
@@ -130,11 +136,3 @@ def _refuse_mixture(trained: TrainedFolder, checkpoint: Checkpoint) -> None:
                 f"{checkpoint.path}: found {what} {found!r}, expected {expected!r} as in the first fold; "
                 f"choose folds of one training with --folds"
             )
-
-
-def _refuse_regions(path: Path) -> None:
-    if "regions_class_order" in read_json(path):
-        raise ModelError(
-            f"{path}: found regions_class_order, expected labels that exclude each other; "
-            f"region-based networks are not supported"
-        )

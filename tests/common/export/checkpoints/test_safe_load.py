@@ -56,6 +56,15 @@ def test_numbers_that_numpy_1_wrote_are_read(tmp_path: Path) -> None:
     assert load_safely(renamed) == 0.5
 
 
+def test_a_numpy_type_with_another_state_does_not_end_the_process(tmp_path: Path) -> None:
+    path, altered = tmp_path / "whole.pth", tmp_path / "altered.pth"
+    torch.save(np.float64(0.5), path)
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(altered, "w") as target:
+        for name in whole.namelist():
+            target.writestr(name, whole.read(name).replace(b"NNNJ", b"NJ"))
+    assert load_safely(altered) == 0.5
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize(
     ("function", "argument", "name"),

@@ -62,7 +62,9 @@ def test_plain_data_comes_back(reading: Callable[[bytes], Any], protocol: int) -
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_arrays_and_scalars_come_back(reading: Callable[[bytes], Any], protocol: int) -> None:
+def test_arrays_come_back_as_lists_and_scalars_as_numbers(
+    reading: Callable[[bytes], Any], protocol: int
+) -> None:
     data: list[Any] = [
         np.array([3.0, 2.03642, 2.03642]),
         np.arange(24, dtype=np.int16).reshape(2, 3, 4),
@@ -77,10 +79,8 @@ def test_arrays_and_scalars_come_back(reading: Callable[[bytes], Any], protocol:
         np.str_("case"),
     ]
     result = reading(pickle.dumps(data, protocol))
-    for expected, found in zip(data, result, strict=True):
-        assert type(found) is type(expected)
-        assert found.dtype == expected.dtype
-        np.testing.assert_array_equal(found, expected)
+    assert result == [value.tolist() for value in data]
+    assert [type(value) for value in result[-5:]] == [float, float, int, bool, str]
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
@@ -93,7 +93,7 @@ def test_numpy_1_and_2_name_their_modules_differently(reading: Callable[[bytes],
     old = old[:2] + old[11:] if protocol == 4 else old
     for content in (new, old):
         array, scalar = reading(content)
-        np.testing.assert_array_equal(array, [0, 1, 2])
+        assert array == [0, 1, 2]
         assert scalar == 1.5
 
 
@@ -140,20 +140,20 @@ def test_code_is_refused_by_name_and_does_not_run(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (nested_tuples(10**5, 1, b"K\x01s."), "a container as a key"),
-        (nested_tuples(100, 2, b"K\x01s."), "a container as a key"),
-        (b"\x80\x04\x8f(" + nested_tuples(100, 2, b"")[3:] + b"\x90.", "a container as a key"),
-        (b"\x80\x02Nr\xff\xff\xff\xff1.", "not a whole pickle"),
+        (nested_tuples(10**5, 1, b"K\x01s."), "more than 512 MiB and 3 s"),
+        (nested_tuples(100, 2, b"K\x01s."), "more than 512 MiB and 3 s"),
+        (b"\x80\x04\x8f(" + nested_tuples(100, 2, b"")[3:] + b"\x90.", "more than 512 MiB and 3 s"),
+        (b"\x80\x02Nr\xff\xff\xff\xff1.", "more than 512 MiB and 3 s"),
         (b"\x80\x02" + b"(" * 10**5 + b"t" * 10**5 + b"s.", "not a whole pickle"),
         (b"\x80\x04\x8d" + b"\xff" * 8 + b".", "not a whole pickle"),
-        (b"\x80\x02cnumpy\nndarray\n(J\xff\xff\xff\x7ft\x85R.", "numpy.ndarray"),
+        (b"\x80\x02cnumpy\nndarray\n(J\xff\xff\xff\x7ft\x85R.", "not callable"),
         (b"\x80\x02\x8b\xff\xff\xff\x7f1.", "LONG4|not a whole pickle"),
         (b"cos\nsystem\n(S'touch ran'\ntR.", "os.system"),
-        (b"(S'touch ran'\nios\nsystem\n.", "INST"),
-        (b"Pperson\n.", "PERSID"),
-        (b"\x80\x02\x82\x01.", "EXT1"),
-        (b"\x80\x02K\x01K\x02\x85R.", "a call of a int"),
-        (b"\x80\x02}}b.", "a state for a dict"),
+        (b"(S'touch ran'\nios\nsystem\n.", "os.system"),
+        (b"Pperson\n.", "persistent id"),
+        (b"\x80\x02\x82\x01.", "unregistered extension code 1"),
+        (b"\x80\x02K\x01K\x02\x85R.", "'int' object is not callable"),
+        (b"\x80\x02}}b.", "'dict' object has no attribute"),
         (b"\x80\x02}", "not a whole pickle"),
         (b"\x80\x02.", "not a whole pickle"),
         (b"", "not a whole pickle"),
@@ -196,7 +196,7 @@ def test_an_array_larger_than_its_data_is_refused(reading: Callable[[bytes], Any
 def test_copies_of_one_string_do_not_fill_the_memory(reading: Callable[[bytes], Any]) -> None:
     text = b"X" + (10**6).to_bytes(4, "little") + b"x" * 10**6
     start = b"\x80\x02](c_codecs\nencode\nq\x00" + text + b"q\x01X\x06\x00\x00\x00latin1q\x02\x86R"
-    with pytest.raises(ModelError, match="more data than its size explains"):
+    with pytest.raises(ModelError, match="more than 512 MiB and 3 s"):
         reading(start + b"h\x00h\x01h\x02\x86R" * 1000 + b"e.")
 
 

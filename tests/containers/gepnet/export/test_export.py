@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from common.errors import ModelError
-from common.export.checkpoints.safe_pickle import load
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
 from common.export.checkpoints.v1.plans import find_plans
 from common.model.reading import read_model
@@ -112,14 +111,12 @@ def test_the_package_ships_the_plans_of_the_published_weights() -> None:
 
 
 def change_plans(folder: Path, **entries: object) -> None:
-    document = load(folder / "plans.pkl")
-    assert isinstance(document, dict)
+    document = pickle.loads((folder / "plans.pkl").read_bytes())  # noqa: S301
     (folder / "plans.pkl").write_bytes(pickle.dumps(document | entries))
 
 
 def change_patch(folder: Path, patch: tuple[int, int, int]) -> None:
-    document = load(folder / "plans.pkl")
-    assert isinstance(document, dict)
+    document = pickle.loads((folder / "plans.pkl").read_bytes())  # noqa: S301
     document["plans_per_stage"][0]["patch_size"] = np.array(patch)
     (folder / "plans.pkl").write_bytes(pickle.dumps(document))
 

@@ -121,12 +121,12 @@ def test_the_plans_may_say_how_to_resample_the_prediction(file: Callable[[dict[s
         (lambda plans: plans.update(preprocessor_name="PreprocessorFor2D"), "'PreprocessorFor2D'"),
         (lambda plans: plans["plans_per_stage"][1].update(patch_size=[64, 64]), r"patch_size \[64, 64\]"),
         (lambda plans: plans["plans_per_stage"][1].update(current_spacing=[0, 1, 1]), "current_spacing"),
-        (lambda plans: plans.update(transpose_forward=[0, 0, 1]), r"transpose_forward \[0, 0, 1\]"),
-        (lambda plans: plans.pop("plans_per_stage"), "entry 'plans_per_stage'"),
+        (lambda plans: plans.update(transpose_forward=[0, 0, 1]), r"transpose_forward \(0, 0, 1\)"),
+        (lambda plans: plans.pop("plans_per_stage"), "entry: plans_per_stage is missing"),
         (lambda plans: plans.update(plans_per_stage={}), "malformed entry"),
-        (lambda plans: plans.pop("use_mask_for_norm"), "entry 'use_mask_for_norm'"),
+        (lambda plans: plans.pop("use_mask_for_norm"), "entry: use_mask_for_norm is missing"),
         (lambda plans: plans.update(num_modalities=2), "entry 1"),
-        (lambda plans: plans.update(num_modalities="two"), "malformed entry .*two"),
+        (lambda plans: plans.update(num_modalities="two"), "malformed entry: .*two"),
         (lambda plans: plans["plans_per_stage"][1].update(current_spacing=None), "malformed entry"),
     ],
 )
@@ -243,7 +243,7 @@ def test_plans_of_ct_in_json_are_those_of_the_pickle(tmp_path: Path) -> None:
     [
         ("patch_size", [0, 32, 32], r"patch_size \[0, 32, 32\], expected three sizes"),
         ("current_spacing", [1, -1, 1], "current_spacing .* expected three lengths in mm"),
-        ("transpose_forward", [0, 1, 1], r"transpose_forward \[0, 1, 1\], expected a permutation"),
+        ("transpose_forward", [0, 1, 1], r"transpose_forward \(0, 1, 1\), expected a permutation"),
     ],
 )
 def test_values_in_json_are_checked_as_those_of_the_pickle(

@@ -132,12 +132,31 @@ def test_malformed_entries_are_refused(configuration: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"strides": [[1, 1, 1]]}, {"odd": 1}, {"features_per_stage": ["8"] * 4}, {"n_stages": 3}]
+    "changes",
+    [
+        {"strides": [[1, 1, 1]]},
+        {"strides": [[1, 1]] * 4},
+        {"odd": 1},
+        {"features_per_stage": ["8"] * 4},
+        {"features_per_stage": [10**30] * 4},
+        {"n_stages": 3},
+        {"n_blocks_per_stage": [1, 2, 2, 0]},
+        {"norm_op_kwargs": {"epsilon": 1e-5}},
+        {"norm_op_kwargs": {"device": 0}},
+        {"nonlin_kwargs": {"inplace": "yes"}},
+        {"dropout_op": "torch.nn.Dropout3d", "dropout_op_kwargs": {"p": 2}},
+    ],
 )
 def test_arguments_that_the_network_does_not_take_are_refused_in_one_line(changes: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match=r"plans.json: the architecture cannot be built") as caught:
         read_architecture(entries(**changes), SOURCE).build(4, 2)
     assert "\n" not in str(caught.value)
+
+
+def test_dropout_is_built() -> None:
+    changes = {"dropout_op": "torch.nn.modules.dropout.Dropout3d", "dropout_op_kwargs": None}
+    network = read_architecture(entries(**changes), SOURCE).build(4, 2)
+    assert any(isinstance(module, torch.nn.Dropout3d) for module in network.modules())
 
 
 @pytest.mark.parametrize("name", ["encoder.stem.convs.0.conv.weight", "decoder.seg_layers.2.weight"])

@@ -73,6 +73,7 @@ def test_a_trained_folder_tells_what_its_folds_share(golden_checkpoint: Path) ->
     assert (trained.configuration, trained.channels, trained.classes) == ("3d_fullres", 4, 2)
     assert (trained.image_channels, trained.mirror_axes) == (("CT", "PET"), (0, 1, 2))
     assert trained.plans.patch == (32, 48, 48)
+    assert trained.labels == ("tumor",)
 
 
 @pytest.mark.parametrize("fold", [0, 1])
@@ -169,7 +170,7 @@ def test_region_based_training_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     folder = write(tmp_path)
     (folder / name).unlink()
-    assert f"{name}: not found" in refusal(folder)
+    assert f"{name}: cannot be read (No such file or directory); --checkpoint takes" in refusal(folder)
 
 
 def test_a_network_with_other_channels_than_the_algorithm_is_refused(
