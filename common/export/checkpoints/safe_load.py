@@ -21,8 +21,8 @@ NUMPY_NUMBERS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (DType, "numpy.dtype"),
 ]
 
-# What torch's reader raises for a file that is cut short or altered, besides what it refuses itself. It checks
-# little before use: altering files at random gave every one of these.
+# What torch's reader raises for a file that is cut short or altered, besides what it refuses itself. It
+# checks little before use: altering files at random gave every one of these.
 DAMAGED = (
     *(RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError),
     struct.error,
