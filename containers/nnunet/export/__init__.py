@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from common import algorithms
+from common.documents import read_document
 from common.errors import InputError
 from common.export.checkpoints.v2.trained_folder import (
     TrainedFolder,
@@ -17,6 +18,7 @@ from common.model.model import Model
 from common.model.writing import new_model_folder, write_model
 
 ALGORITHM = "nnunet"
+HOW_TO_REPAIR = "correct the file; containers/nnunet/README.md gives the format"
 
 
 def export(
@@ -29,7 +31,7 @@ def export(
     supported, as `read_trained_folder` does, and `InputError` for an interface that does not fit the network.
     """
     path = interface or algorithms.interface_path(ALGORITHM)
-    sockets = Interface.load(path)
+    sockets = read_document(Interface, path, failure=InputError, remedy=HOW_TO_REPAIR, where="interface")
     trained = with_unique_names(read_trained_folder(checkpoint, folds))
     require_fit(sockets, trained, path)
     with new_model_folder(destination) as folder:
