@@ -46,14 +46,17 @@ def measure_parity(network: torch.nn.Module, path: Path, tile_shape: Sequence[in
     """Compare torch with the default CPU engine on a random tile and on its mirror image.
 
     The mirror image is flipped along all spatial axes. `tile_shape` is (C, [Z,] Y, X) and may differ from
-    that of the file. Raises `ModelError` if the difference exceeds rounding, `MachineError` if memory is too
-    small.
+    that of the file. Raises `ModelError` if the difference exceeds rounding or is not finite, `MachineError`
+    if memory is too small.
     """
     tile = np.random.default_rng(SEED).standard_normal((1, *tile_shape), np.float32)
     tiles = (tile, np.ascontiguousarray(np.flip(tile, axis=tuple(range(2, tile.ndim)))))
     with _enough_memory_for(path), torch.inference_mode():
         expected = np.concatenate([network(torch.from_numpy(tile)).numpy() for tile in tiles])
-    parity = compare(expected, _by_engine(path, tiles))
+    found = _by_engine(path, tiles)
+    if not (np.isfinite(expected).all() and np.isfinite(found).all()):
+        raise ModelError(f"{path.name}: found logits that are no finite numbers; are all weights finite?")
+    parity = compare(expected, found)
     _require_equal(parity, path)
     return parity
 
@@ -92,7 +95,6 @@ def _margin(logits: Logits) -> Logits:
 
 def _require_equal(parity: Parity, path: Path) -> None:
     relative, changed = parity.relative_rms_difference, parity.changed_voxels
-    # Comparisons with NaN are false, so NaN fails.
     if relative is not None and changed is not None and relative <= TOLERANCE and changed <= MAX_CHANGED:
         return
     raise ModelError(

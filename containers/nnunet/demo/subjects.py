@@ -51,8 +51,8 @@ def in_network_space(labelled: LabelledPhantom, plans: Plans) -> FixedSubject:
 
 def _labels(phantom: Phantom, seed: int, spacing: Spacing) -> NDArray[np.uint8]:
     """The same patient as `make_phantom` draws, whose organs it does not hand out."""
-    for_body, _ = np.random.default_rng(seed).spawn(2)
-    patient = draw_patient(for_body, MAX_LESIONS, 0)
+    body_rng, _ = np.random.default_rng(seed).spawn(2)
+    patient = draw_patient(body_rng, MAX_LESIONS, 0)
     sampling = Sampling(phantom.truth.shape, phantom.geometry.origin[::-1], spacing, patient.scale)
     labels = np.zeros(phantom.truth.shape, np.uint8)
     for organ in (tissue for tissue in patient.tissues if tissue.name in ORGANS):
