@@ -133,7 +133,7 @@ def _slabs(
             done += len(passes.mirrorings)
         yield work.finish(band, done)
         if band is not bands[-1]:
-            work.move_on(band)
+            band.drop_finished(sums)
 
 
 def _unit(fold: Fold, band: Band, bands: Sequence[Band]) -> str:
@@ -205,13 +205,6 @@ class _Work:
     def finish(self, band: Band, passes: int) -> NDArray[np.float32]:
         """The means (C, slices, y, x) of the slices that no later band reaches, without padding."""
         return self.grid.normalise(self.sums[:, : band.finished - band.first], passes, band.first)
-
-    def move_on(self, band: Band) -> None:
-        """Forget the slices that are finished; the next band begins with those that are not."""
-        begun = band.stop - band.finished
-        done = band.finished - band.first
-        self.sums[:, :begun] = self.sums[:, done : done + begun].copy()
-        self.sums[:, begun:] = 0
 
     def time_tiles(self, engine: Engine) -> tuple[dict[Shape, Tile], float]:
         """The first two tiles' channels, unflipped, and the seconds that the second took.

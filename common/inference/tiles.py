@@ -33,6 +33,16 @@ class Band(NamedTuple):
     finished: int
     """The slice after the last that no later band reaches."""
 
+    def drop_finished(self, sums: NDArray[np.float32]) -> None:
+        """Move the slices of `sums` (C, slices, y, x) that a later band reaches to the front; zero the rest.
+
+        Slice by slice: a copy of all may be more than the memory holds.
+        """
+        finished, begun = self.finished - self.first, self.stop - self.finished
+        for index in range(begun):
+            sums[:, index] = sums[:, finished + index]
+        sums[:, begun:] = 0
+
 
 @dataclass(frozen=True)
 class TileGrid:

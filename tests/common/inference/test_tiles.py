@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -78,3 +80,17 @@ def test_mean_is_the_same_slab_by_slab(shape):
         for first in range(0, grid.padded_shape[0], 3)
     ]
     np.testing.assert_array_equal(np.concatenate(slabs, axis=1), grid.normalise(total, 4))
+
+
+def test_unfinished_slices_come_to_the_front_without_a_copy_of_all():
+    band, *_ = TileGrid((96, 64, 64), (32, 32, 32)).bands(1)
+    sums = np.random.default_rng(0).standard_normal((8, 32, 64, 64)).astype(np.float32)
+    before = sums.copy()
+    tracemalloc.start()
+    band.drop_finished(sums)
+    _, taken = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    finished = band.finished - band.first
+    np.testing.assert_array_equal(sums[:, : 32 - finished], before[:, finished:])
+    assert not sums[:, 32 - finished :].any()
+    assert taken < 0.1 * sums.nbytes
