@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from common.errors import ModelError
+from common.geometry import triple
 from common.inference.engines.contract import Engine
 from common.inference.engines.ladder import Ladder
 from common.inference.network import Fold, Network
@@ -250,8 +251,8 @@ class _Work:
         """Every tile with its place; the next is read while the caller works on the present one."""
 
         def read(start: Shape) -> tuple[Shape, Tile]:
-            a, b, c = (s - before for s, before in zip(start, self.grid.pad_before, strict=True))
-            return start, self.volume.tile((a, b, c), self.grid.patch)
+            place = triple(s - before for s, before in zip(start, self.grid.pad_before, strict=True))
+            return start, self.volume.tile(place, self.grid.patch)
 
         with ThreadPoolExecutor(max_workers=1) as reader:
             first, *others = starts

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from common.geometry import triple
 from common.inference.options import STEP
 from common.nnunet.resample import Shape
 
@@ -57,14 +58,13 @@ class TileGrid:
     @property
     def padded_shape(self) -> Shape:
         """The volume, at least as large as one tile along every axis."""
-        a, b, c = (max(size, tile) for size, tile in zip(self.shape, self.patch, strict=True))
-        return a, b, c
+        return triple(max(size, tile) for size, tile in zip(self.shape, self.patch, strict=True))
 
     @property
     def pad_before(self) -> Shape:
         """Voxels of padding before the volume; an odd one goes behind it."""
-        a, b, c = ((padded - size) // 2 for padded, size in zip(self.padded_shape, self.shape, strict=True))
-        return a, b, c
+        sizes = zip(self.padded_shape, self.shape, strict=True)
+        return triple((padded - size) // 2 for padded, size in sizes)
 
     @property
     def starts(self) -> list[list[int]]:

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from common.geometry import triple
 from common.nnunet.resample import Shape
 
 Window = tuple[slice, slice, slice]
@@ -45,12 +46,12 @@ class Volume:
     def tile(self, start: Shape, patch: Shape) -> NDArray[np.float32]:
         """Voxels (C, z, y, x) of the tile that starts there, zero outside the volume."""
         ends = [s + size for s, size in zip(start, patch, strict=True)]
-        a, b, c = (
+        window = triple(
             slice(max(0, s), min(end, size)) for s, end, size in zip(start, ends, self.shape, strict=True)
         )
-        is_whole = all(w.stop - w.start == size for w, size in zip((a, b, c), patch, strict=True))
+        is_whole = all(w.stop - w.start == size for w, size in zip(window, patch, strict=True))
         tile = (np.empty if is_whole else np.zeros)((len(self.channels), *patch), np.float32)
-        inside = tuple(slice(w.start - s, w.stop - s) for w, s in zip((a, b, c), start, strict=True))
+        inside = tuple(slice(w.start - s, w.stop - s) for w, s in zip(window, start, strict=True))
         for channel, out in zip(self.channels, tile, strict=True):
-            channel.read((a, b, c), out[inside])
+            channel.read(window, out[inside])
         return tile
