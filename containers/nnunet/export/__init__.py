@@ -18,6 +18,7 @@ from common.model.model import Model
 from common.model.writing import new_model_folder, write_model
 
 ALGORITHM = "nnunet"
+GIVE_YOURS = "describe the sockets of your algorithm with --interface FILE"
 HOW_TO_REPAIR = "correct the file; containers/nnunet/README.md gives the format"
 
 
@@ -33,7 +34,7 @@ def export(
     path = interface or algorithms.interface_path(ALGORITHM)
     sockets = read_document(Interface, path, failure=InputError, remedy=HOW_TO_REPAIR, where="interface")
     trained = with_unique_names(read_trained_folder(checkpoint, folds))
-    require_fit(sockets, trained, path)
+    require_fit(sockets, trained, path, None if interface else GIVE_YOURS)
     with new_model_folder(destination) as folder:
         network = export_trained_folder(trained, folder)
         own = None if interface is None else sockets
@@ -51,30 +52,40 @@ def with_unique_names(trained: TrainedFolder) -> TrainedFolder:
     return replace(trained, plans=trained.plans.with_names(unique))
 
 
-def require_fit(interface: Interface, trained: TrainedFolder, source: Path) -> None:
+def require_fit(interface: Interface, trained: TrainedFolder, source: Path, remedy: str | None) -> None:
     """Raise `InputError`, naming the file `source`, where sockets and network do not belong together.
 
     Every channel needs one image that is not optional, every image must be a channel, and the mask's labels
-    are the network's classes but the background.
+    are the network's classes but the background. `remedy` replaces what each message says to do.
     """
+    if misfit := _misfit(interface, trained):
+        problem, usual_remedy = misfit
+        raise InputError(f"{source}: {problem}; {remedy or usual_remedy}")
+
+
+def _misfit(interface: Interface, trained: TrainedFolder) -> tuple[str, str] | None:
+    """The first thing that does not fit, and what to do about it."""
     needed = {name.lower(): name for name in trained.image_channels}
     images = {socket.image_name: socket for socket in interface.inputs if socket.kind == "image"}
     for name, channel in needed.items():
         if name not in images or images[name].optional:
-            raise InputError(
-                f"{source}: no image is always there for the network's channel {channel!r}, found "
-                f'{", ".join(images)}; give a socket of kind image the entry "channel": "{channel}"'
+            return (
+                f"no image is always there for the network's channel {channel!r}, found {', '.join(images)}",
+                f'give a socket of kind image the entry "channel": "{channel}"',
             )
     if surplus := [socket.slug for name, socket in images.items() if name not in needed]:
-        raise InputError(
-            f"{source}: the image {surplus[0]!r} is no channel of the network, which takes "
-            f'{", ".join(trained.image_channels)}; remove the socket or give its "channel"'
+        return (
+            f"the image {surplus[0]!r} is no channel of the network, which takes "
+            f"{', '.join(trained.image_channels)}",
+            'remove the socket or give its "channel"',
         )
     if others := [socket.slug for socket in interface.inputs if socket.kind != "image"]:
-        raise InputError(f"{source}: found the socket {others[0]!r}, expected images only; remove it")
-    labels = trained.classes - 1
-    if len(interface.mask.labels) != labels:
-        raise InputError(
-            f"{source}: the mask's socket has {len(interface.mask.labels)} labels, expected {labels} as the "
-            f'network tells apart ({", ".join(trained.labels)}); change its entry "labels"'
+        return f"found the socket {others[0]!r}, expected images only", "remove it"
+    found, expected = len(interface.mask.labels), len(trained.labels)
+    if found != expected:
+        return (
+            f"the mask's socket has {found} labels, expected {expected} as the network tells apart "
+            f"({', '.join(trained.labels)})",
+            'change its entry "labels"',
         )
+    return None
