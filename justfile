@@ -17,7 +17,7 @@ test *arguments:
 lint:
     .venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/mypy && .venv/bin/lint-imports
 
-# Mend what can be mended.
+# Fix what can be mended.
 format:
     .venv/bin/ruff check --fix && .venv/bin/ruff format
 

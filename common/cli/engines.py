@@ -6,6 +6,7 @@ from pathlib import Path
 
 from common.cli.arguments import add_settings, given_settings
 from common.inference.engines.report import describe_machine, describe_rungs, describe_trial
+from common.model.interface import interface_of
 from common.model.reading import algorithm_of, read_model
 from common.model.settings import choose, describe
 
@@ -20,7 +21,8 @@ def execute(arguments: argparse.Namespace) -> None:
     """Print machine, packages and rungs, and which engine each network of the model gets."""
     folder: Path | None = arguments.model
     model = read_model(folder, algorithm_of(folder)) if folder else None
-    values, origins = choose(given_settings(arguments), model.run if model else {})
+    places = (model.run, interface_of(model.algorithm, model).run) if model else ({},)
+    values, origins = choose(given_settings(arguments), *places)
     choice = values["engine"], values["precision"]
     lines = (*describe_machine(), describe(values, origins), *describe_rungs(*choice))
     sys.stdout.write("".join(f"{line}\n" for line in lines))

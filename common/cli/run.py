@@ -47,7 +47,7 @@ def run(
     """Segment the case in `input_dir` and return the mask's path under `output_dir`.
 
     `arguments` are the settings of the command line; the time limit counts from `start`, on
-    `time.monotonic`'s clock, or from now. Raises a `PetctError` for everything the user can mend, wherever
+    `time.monotonic`'s clock, or from now. Raises a `PetctError` for everything the user can correct, wherever
     possible before the long work.
     """
     start = time.monotonic() if start is None else start

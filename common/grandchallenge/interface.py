@@ -92,6 +92,9 @@ class Interface:
         names = [socket.image_name for socket in self.inputs if socket.kind == "image"]
         if len(set(names)) < len(names):
             raise ValueError(f"images {', '.join(names)}: two images are the same channel")
+        paths = [socket.relative_path for socket in self.inputs]
+        if len(set(paths)) < len(paths):
+            raise ValueError(f"inputs at {', '.join(paths)}: a relative_path occurs twice")
         if any(socket.kind == "segmentation" for socket in self.inputs):
             raise ValueError("an input is an image or points, not a segmentation")
         if sum(socket.reference for socket in self.inputs) != 1:

@@ -13,12 +13,11 @@ from common.inference.predict import predict, predict_classes
 from common.inference.tiles import TileGrid
 from common.inference.volume import Volume
 from common.memory import MARGIN, available_memory
-from common.nnunet.slices import axis_orders, resample_slices, streams
+from common.nnunet.memory import FLOAT32
+from common.nnunet.slices import SLICES_HELD, axis_orders, resample_slices, streams
 from common.nnunet.space import NetworkSpace
 
 logger = logging.getLogger(__name__)
-
-FLOAT32 = 4
 
 
 def predict_labels(
@@ -63,7 +62,9 @@ def rows_that_fit(grid: TileGrid, classes: int, memory: int) -> int:
 def _memory_for_sums(network: Network, space: NetworkSpace) -> int:
     """Bytes left for sums beside a tile's work, the labels on both grids, and some slices on their way."""
     labels = prod(space.cropped_shape) + prod(space.image_shape)
-    slices = FLOAT32 * 4 * network.classes * max(prod(space.shape[1:]), prod(space.cropped_shape[1:]))
+    slices = (
+        FLOAT32 * SLICES_HELD * network.classes * max(prod(space.shape[1:]), prod(space.cropped_shape[1:]))
+    )
     return available_memory() - MARGIN - network.tile_memory - labels - slices
 
 

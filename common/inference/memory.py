@@ -7,7 +7,7 @@ from common.inference.network import Network
 from common.inference.tiles import TileGrid
 from common.memory import require_memory
 from common.nnunet.memory import network_shape, recipe_memory
-from common.nnunet.slices import streams
+from common.nnunet.slices import SLICES_HELD, streams
 
 
 def require_memory_for(geometry: Geometry, network: Network) -> None:
@@ -23,5 +23,8 @@ def _fewest_sums(geometry: Geometry, network: Network) -> int | None:
         return None
     plans = network.nnunet_plans
     depth, *plane = TileGrid(network_shape(geometry, plans), plans.patch).padded_shape
-    slices = plans.patch[0] if streams(plans.resample_prediction) else depth
-    return network.classes * slices * prod(plane)
+    if streams(plans.resample_prediction):
+        largest = max(prod(plane), max(prod(geometry.shape) // size for size in geometry.shape))
+        return network.classes * (plans.patch[0] * prod(plane) + SLICES_HELD * largest)
+    # A class's volume on its way to the image's grid, an intermediate one, and the highest so far.
+    return network.classes * depth * prod(plane) + 3 * prod(geometry.shape)

@@ -116,7 +116,9 @@ def _slabs(
     known: dict[Shape, Tile] = {}
     for band in bands:
         began, done = time.monotonic(), 0
-        for number, fold in enumerate(folds):
+        # Every other band goes through the folds backwards, so that the engine that is there is used first.
+        used = folds[: passes.folds]
+        for number, fold in enumerate(used[::-1] if bands.index(band) % 2 else folds):
             if number == passes.folds or (len(bands) == 1 and _is_too_late(options.deadline, began, number)):
                 break
             start = time.monotonic()
@@ -129,7 +131,7 @@ def _slabs(
                 passes = within_time(len(folds), axes, per_tile * len(grid), left, per_engine)
             steps = len(grid.tiles(band)) * len(passes.mirrorings)
             with Progress(steps, _unit(fold, band, bands), loaded) as progress:
-                work.add(engine, band, passes.mirrorings, known if number == 0 else {}, progress)
+                work.add(engine, band, passes.mirrorings, known if fold is folds[0] else {}, progress)
             del engine  # before the next is loaded: two may be more than the memory holds
             done += len(passes.mirrorings)
         yield work.finish(band, done)

@@ -18,6 +18,7 @@ from typing import Any
 from common.errors import InputError, ModelError, PetctError
 from common.inference.engines import ENGINES, PRECISIONS
 from common.inference.options import STEP, Options
+from common.model.model import EXPORT_AGAIN
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ def choose(
             "argument": arguments,
             "environment": from_environment(os.environ),
             MODEL_PLACE: model_settings(model_run, MODEL_PLACE),
-            "interface.json": from_document(interface_run or {}, "run"),
+            "interface.json": model_settings(interface_run or {}, "interface.json", EXPORT_AGAIN),
         }
     )
 
@@ -217,9 +218,11 @@ def require_folds(values: Values, available: list[str], error: type[PetctError])
         )
 
 
-def model_settings(entries: Mapping[str, Any], source: str) -> Values:
-    """The settings of `model.json`'s section `run`; `ModelError` names the first that is wrong."""
+def model_settings(
+    entries: Mapping[str, Any], source: str, remedy: str = "set it anew with petct settings --clear"
+) -> Values:
+    """The settings of a document's section `run`; `ModelError` names the first that is wrong."""
     try:
         return from_document(entries, "run")
     except ValueError as error:
-        raise ModelError(f"{source}: {error}; set it anew with petct settings --clear") from error
+        raise ModelError(f"{source}: {error}; {remedy}") from error

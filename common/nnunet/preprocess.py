@@ -56,7 +56,7 @@ def preprocess(
     if min(shape) < 1:
         raise InputError(
             f"the non-zero field of view has {cropped[0].shape} voxels of {image_spacing} mm, expected at "
-            f"least one voxel of the network's {plans.spacing} mm; upload the whole PET/CT"
+            f"least one voxel of the network's {plans.spacing} mm; upload the whole image"
         )
     space = NetworkSpace(plans, triple(images[0].shape), image_spacing, crop, shape)
     steps = _resample_and_normalise if plans.generation == 1 else _normalise_and_resample
@@ -111,5 +111,5 @@ def filled_mask(images: Sequence[NDArray[np.float32]]) -> Mask:
 
 def _extent(indices: NDArray[np.intp]) -> slice:
     if indices.size == 0:
-        raise InputError("every voxel of every image is zero; expected a PET/CT of a patient")
+        raise InputError("every voxel of every image is zero; expected an image of a patient")
     return slice(int(indices[0]), int(indices[-1]) + 1)

@@ -1,6 +1,6 @@
 """Resampling slice by slice, for predictions too large to be in memory at both resolutions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,9 @@ from common.geometry import triple
 from common.nnunet.plans import Resampling
 from common.nnunet.resample import Shape, Spacing, nearest, resample_axis, separate_axis, spline_matrix
 
+SLICES_HELD = 6
+"""Slices of the larger size that `resample_slices` and its caller hold at most: two of the volume, a product,
+the result, the one before it, and one on its way."""
 MAX_ORDER = 1
 """With a spline of higher order, every slice depends on all others."""
 
@@ -49,11 +52,19 @@ def resample_slices(
     for index, slice_ in enumerate(_slices(slabs)):
         held[index] = _in_plane(slice_, new_shape, orders)
         while number < len(used) and used[number][-1] <= index:
-            yield np.add.reduce([held[i] * weights[number, i] for i in used[number]])
+            yield _weighted_sum([(held[i], weights[number, i]) for i in used[number]])
             number += 1
         needed = used[number][0] if number < len(used) else index + 1
         for i in [i for i in held if i < needed]:
             del held[i]
+
+
+def _weighted_sum(parts: Sequence[tuple[NDArray[np.float32], np.float32]]) -> NDArray[np.float32]:
+    (first, weight), *others = parts
+    total = first * weight
+    for slice_, weight in others:
+        total += slice_ * weight
+    return total
 
 
 def _slices(slabs: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:

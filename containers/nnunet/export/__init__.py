@@ -15,6 +15,7 @@ from common.export.checkpoints.v2.trained_folder import (
 )
 from common.grandchallenge.interface import Interface
 from common.model.model import Model
+from common.model.settings import from_document
 from common.model.writing import new_model_folder, write_model
 
 ALGORITHM = "nnunet"
@@ -33,12 +34,21 @@ def export(
     """
     path = interface or algorithms.interface_path(ALGORITHM)
     sockets = read_document(Interface, path, failure=InputError, remedy=HOW_TO_REPAIR, where="interface")
+    require_settings(sockets, path)
     trained = with_unique_names(read_trained_folder(checkpoint, folds))
     require_fit(sockets, trained, path, None if interface else GIVE_YOURS)
     with new_model_folder(destination) as folder:
         network = export_trained_folder(trained, folder)
         own = None if interface is None else sockets
         write_model(folder, Model(ALGORITHM, (network,), trained.source_sha256(), interface=own))
+
+
+def require_settings(interface: Interface, source: Path) -> None:
+    """Raise `InputError`, naming the file `source`, for settings of a run that are none."""
+    try:
+        from_document(interface.run, "run")
+    except ValueError as error:
+        raise InputError(f"{source}: {error}; {HOW_TO_REPAIR}") from error
 
 
 def with_unique_names(trained: TrainedFolder) -> TrainedFolder:
@@ -49,6 +59,8 @@ def with_unique_names(trained: TrainedFolder) -> TrainedFolder:
     names = trained.image_channels
     counts = Counter(name.lower() for name in names)
     unique = [f"{name} {index}" if counts[name.lower()] > 1 else name for index, name in enumerate(names)]
+    if len({name.lower() for name in unique}) < len(unique):  # a name was another's with its number
+        unique = [f"{name} {index}" for index, name in enumerate(names)]
     return replace(trained, plans=trained.plans.with_names(unique))
 
 

@@ -1,5 +1,6 @@
 """Labels of networks of several classes, whole and in bands of tiles."""
 
+import time
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,25 @@ def test_one_fold_is_loaded_once_for_all_bands(loaded: Loaded, monkeypatch: pyte
     several = network()
     predict_labels(VOLUME, several, space(several), Options(folds=("1",)))
     assert loaded.paths == ["1"]
+
+
+def test_engines_are_loaded_no_more_often_than_the_bands_need(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: 2)
+    several = network()
+    bands = len(TileGrid(SHAPE, PATCH).bands(2))
+    predict_labels(VOLUME, several, space(several), Options())
+    assert bands > 2
+    assert len(loaded.paths) == 1 + bands
+
+
+def test_bands_keep_to_what_the_time_limit_allows(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    several = network()
+    far = Options(deadline=time.monotonic() + 1e6)
+    whole = predict_labels(VOLUME, several, space(several), far)
+    monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: 1)
+    np.testing.assert_array_equal(predict_labels(VOLUME, several, space(several), far), whole)
 
 
 def test_two_classes_give_the_mask_of_their_difference(

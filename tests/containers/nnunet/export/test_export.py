@@ -45,6 +45,13 @@ def test_channels_of_one_name_are_numbered(tmp_path: Path) -> None:
     assert read_model(tmp_path / "model", "nnunet").networks[0].channels == ("MRI 0", "CT", "mri 2")
 
 
+def test_channels_whose_number_is_anothers_name_are_all_numbered(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", channels=("MRI", "MRI", "MRI 0"))
+    document = interface_document(channels=("MRI 0", "MRI 1", "MRI 0 2"))
+    export(checkpoint, tmp_path / "model", interface=write_interface(tmp_path / "mine.json", document))
+    assert read_model(tmp_path / "model", "nnunet").networks[0].channels == ("MRI 0", "MRI 1", "MRI 0 2")
+
+
 def test_a_label_to_ignore_is_not_predicted(interface: Path, tmp_path: Path) -> None:
     def ignore(plans: dict[str, Any], dataset: dict[str, Any]) -> None:
         dataset["labels"]["ignore"] = 4
@@ -78,9 +85,19 @@ def misspell(document: dict[str, Any]) -> None:
     document["inputs"][0]["chanel"] = "T2"
 
 
+def set_wrong_limit(document: dict[str, Any]) -> None:
+    document["run"] = {"time_limit": "fast"}
+
+
+def share_path(document: dict[str, Any]) -> None:
+    document["inputs"][1]["relative_path"] = document["inputs"][0]["relative_path"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (set_wrong_limit, "run.time_limit: found fast, expected a number of seconds, or none"),
+        (share_path, "a relative_path occurs twice"),
         (drop_image, "no image is always there for the network's channel 'ADC', found t2, dwi; give"),
         (make_optional, "no image is always there for the network's channel 'ADC'"),
         (add_image, "the image 'pet' is no channel of the network, which takes T2, ADC, DWI"),
@@ -138,5 +155,8 @@ def test_a_damaged_checkpoint_is_refused(interface: Path, tmp_path: Path) -> Non
     document = torch.load(path, weights_only=False)
     document["network_weights"].popitem()
     torch.save(document, path)
-    with pytest.raises(ModelError):
+    with pytest.raises(
+        ModelError, match="the weights do not fit the network that the plans describe: missing"
+    ):
         export(checkpoint, tmp_path / "model", interface=interface)
+    assert not (tmp_path / "model/model.json").exists()
