@@ -95,7 +95,7 @@ verdict() {
     echo "failed with exit code $status: $(tail -n 1 "$folder/warnings.txt")"
   elif ! check "$name" "$folder" || ! evaluate "$name" "$folder"; then
     echo "refused: $(tail -n 1 "$folder/warnings.txt")"
-  elif is_demo "$name" && ! awk -v dice="$(dice "$folder")" -v least="$MIN_DICE" 'BEGIN {exit !(dice + 0 >= least)}'; then
+  elif is_demo "$name" && ! awk -v dice="$(dice "$folder")" -v minimum="$MIN_DICE" 'BEGIN {exit !(dice + 0 >= minimum)}'; then
     echo "Dice is below $MIN_DICE"
   else
     echo passed

@@ -63,13 +63,15 @@ def require_possible(values: Values) -> None:
     rungs(chosen["engine"], chosen["precision"])
 
 
-def number(kind: Callable[[str], float], least: float, most: float = inf) -> Callable[[str], float]:
+def number(kind: Callable[[str], float], minimum: float, maximum: float = inf) -> Callable[[str], float]:
     """What reads a finite number of those bounds from an argument."""
 
     def number(text: str) -> float:
         value = kind(text)
-        if not least <= value <= most or value == inf:
-            raise argparse.ArgumentTypeError(f"found {text}, expected a number from {least:g} to {most:g}")
+        if not minimum <= value <= maximum or value == inf:
+            raise argparse.ArgumentTypeError(
+                f"found {text}, expected a number from {minimum:g} to {maximum:g}"
+            )
         return value
 
     return number  # argparse shows the function's name

@@ -71,10 +71,10 @@ def write_mask(mask: NDArray[np.uint8], geometry: Geometry, directory: Path, ste
 
 
 def _check_name(target: Path) -> None:
-    most, found = os.pathconf(target.parent, "PC_NAME_MAX"), len(os.fsencode(target.name))
-    if 0 < most < found:
+    max_bytes, found = os.pathconf(target.parent, "PC_NAME_MAX"), len(os.fsencode(target.name))
+    if 0 < max_bytes < found:
         raise InputError(
-            f"{target}: a name of {found} bytes, the folder takes {most}; give the image that names "
+            f"{target}: a name of {found} bytes, the folder takes {max_bytes}; give the image that names "
             "the mask a shorter one"
         )
 

@@ -75,15 +75,15 @@ def _seconds(text: str) -> float | None:
 
 
 def _step(text: str) -> float:
-    return _number(text, "a number above 0 and up to 1", most=1)
+    return _number(text, "a number above 0 and up to 1", maximum=1)
 
 
-def _number(text: str, expected: str, most: float = sys.float_info.max) -> float:
+def _number(text: str, expected: str, maximum: float = sys.float_info.max) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value <= most:
+    if not 0 < value <= maximum:
         raise ValueError(f"found {text}, expected {expected}")
     return value
 

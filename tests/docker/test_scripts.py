@@ -65,16 +65,18 @@ def test_missing_checkpoint_folder_is_named():
     assert "/nosuch" in ended.stderr
 
 
-def test_missing_plans_are_named():
-    ended = run(ROOT / "build.sh", "gepnet", "--checkpoint", ROOT, "--plans", "/nosuch.json")
+@pytest.mark.parametrize("option", ["--plans", "--interface"])
+def test_missing_file_is_named(option):
+    ended = run(ROOT / "build.sh", "gepnet", "--checkpoint", ROOT, option, "/nosuch.json")
     assert ended.returncode == 2
-    assert "--plans: there is no file '/nosuch.json'" in ended.stderr
+    assert f"{option}: there is no file '/nosuch.json'" in ended.stderr
 
 
-def test_plans_without_a_checkpoint_are_refused():
-    ended = run(ROOT / "build.sh", "gepnet", "--plans", ROOT / "containers/gepnet/plans/ecpc_ids.json")
+@pytest.mark.parametrize("option", ["--plans", "--interface"])
+def test_file_without_a_checkpoint_is_refused(option):
+    ended = run(ROOT / "build.sh", "gepnet", option, ROOT / "containers/gepnet/plans/ecpc_ids.json")
     assert ended.returncode == 2
-    assert "--plans is of use with --checkpoint only" in ended.stderr
+    assert f"{option} is of use with --checkpoint only" in ended.stderr
 
 
 @pytest.fixture
