@@ -1,5 +1,6 @@
 """Labels of networks of several classes, whole and in bands of tiles."""
 
+import logging
 import time
 import tracemalloc
 from dataclasses import replace
@@ -19,7 +20,9 @@ from common.inference.options import Options
 from common.inference.predict import predict
 from common.inference.tiles import TileGrid
 from common.inference.volume import ArrayChannel, Volume
+from common.memory import MARGIN
 from common.nnunet.plans import ChannelSpec, Plans, Resampling
+from common.nnunet.slices import SLICES_HELD
 from common.nnunet.space import NetworkSpace
 
 PATCH = (4, 6, 8)
@@ -110,6 +113,19 @@ def test_bands_give_the_labels_of_the_whole(
     whole = predict_labels(VOLUME, several, space(several), Options())
     monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: rows)
     np.testing.assert_array_equal(predict_labels(VOLUME, several, space(several), Options()), whole)
+
+
+def test_short_memory_gives_the_same_labels_in_bands(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    several = network()
+    whole = predict_labels(VOLUME, several, space(several), Options())
+    half = 4 * CLASSES * np.prod(SHAPE) // 2
+    beside_sums = np.prod(CROPPED) + np.prod(IMAGE) + 4 * CLASSES * SLICES_HELD * np.prod(CROPPED[1:])
+    monkeypatch.setattr(module, "available_memory", lambda: int(MARGIN + beside_sums + half))
+    with caplog.at_level(logging.INFO):
+        np.testing.assert_array_equal(predict_labels(VOLUME, several, space(several), Options()), whole)
+    assert "memory allows 2 of 6 rows of tiles at a time" in caplog.text
 
 
 def test_one_fold_is_loaded_once_for_all_bands(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:

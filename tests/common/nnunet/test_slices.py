@@ -1,9 +1,11 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from common.nnunet.plans import Resampling
 from common.nnunet.resample import resample
-from common.nnunet.slices import axis_orders, resample_slices, streams
+from common.nnunet.slices import SLICES_HELD, axis_orders, resample_slices, streams
 
 SHAPE = (11, 7, 9)
 
@@ -41,3 +43,14 @@ def test_splines_that_reach_across_the_volume_do_not_stream():
     assert streams(Resampling(1, 0))
     assert not streams(Resampling(3, 0))
     assert not streams(Resampling(1, 3))
+
+
+def test_no_more_slices_are_held_than_said():
+    slab = np.random.default_rng(0).standard_normal((16, 12, 64, 64)).astype(np.float32)
+    shape, new_shape = (12, 64, 64), (30, 96, 96)
+    tracemalloc.start()
+    for slice_ in resample_slices([slab], shape, new_shape, (1, 1, 1)):
+        assert slice_.shape == (16, 96, 96)
+    _, taken = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < (SLICES_HELD + 0.5) * slice_.nbytes
