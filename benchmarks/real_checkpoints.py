@@ -29,7 +29,8 @@ def write_autopet_interactive(folder: Path, folds: int) -> None:
     design = plans_v2.Design(SPACING, (192, 192, 192), 2, FEATURES, BLOCKS, schemes)
     plans = plans_v2.make_plans(design, INTENSITIES, SHAPE)
     dataset = plans_v2.make_dataset(("CT", "PET"), ("tumor",), 1000)
-    write_checkpoint(folder, plans, dataset, folds=folds, mirror_axes=(0, 1, 2))
+    names = [str(fold) for fold in range(folds)]
+    write_checkpoint(folder, plans, dataset, folds=names, mirror_axes=(0, 1, 2))
 
 
 def write_l2snet(folder: Path, folds: int) -> None:

@@ -4,14 +4,14 @@ nnU-Net knows no clicks, so its folder declares the algorithm's click channels a
 """
 
 import copy
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 
 from common.demo.checkpoints import save_nnunet_v2
-from common.demo.plans_v2 import CONFIGURATION
+from common.demo.plans_v2 import CONFIGURATION, write_json
 from common.demo.training import seeded
 from common.export.checkpoints.v2.architecture import read_architecture
 from common.export.checkpoints.v2.plans import read_configuration
@@ -22,23 +22,34 @@ def write_pair(
 ) -> tuple[Path, Path]:
     """Write the algorithm's folder and nnU-Net's, with the same weights."""
     algorithm, nnunet = folder / "algorithm", folder / "nnunet"
-    write_checkpoint(algorithm, plans, dataset, folds=folds, mirror_axes=mirror_axes)
-    write_checkpoint(nnunet, *_with_click_images(plans, dataset), folds=folds, mirror_axes=mirror_axes)
+    names = [str(fold) for fold in range(folds)]
+    write_checkpoint(algorithm, plans, dataset, folds=names, mirror_axes=mirror_axes)
+    write_checkpoint(nnunet, *_with_click_images(plans, dataset), folds=names, mirror_axes=mirror_axes)
     return algorithm, nnunet
 
 
 def write_checkpoint(
-    folder: Path, plans: dict[str, Any], dataset: dict[str, Any], *, folds: int, mirror_axes: tuple[int, ...]
+    folder: Path,
+    plans: dict[str, Any],
+    dataset: dict[str, Any],
+    *,
+    folds: Sequence[str],
+    mirror_axes: tuple[int, ...],
+    channels: int = 4,
+    classes: int = 2,
 ) -> None:
-    """Write what nnU-Net v2's training leaves, of networks of four channels and two classes."""
-    folder.mkdir(parents=True)
-    for name, document in (("plans.json", plans), ("dataset.json", dataset)):
-        (folder / name).write_text(json.dumps(document))
+    """Write what nnU-Net v2's training leaves; `channels` and `classes` are the network's."""
+    write_json(plans, folder / "plans.json")
+    write_json(dataset, folder / "dataset.json")
     architecture = read_architecture(read_configuration(folder, CONFIGURATION), folder / "plans.json")
     arguments = {**architecture.arguments, "deep_supervision": False}
-    for fold in range(folds):
+
+    def network() -> ResidualEncoderUNet:
+        return ResidualEncoderUNet(input_channels=channels, num_classes=classes, **arguments)
+
+    for seed, fold in enumerate(folds):
         save_nnunet_v2(
-            seeded(lambda: ResidualEncoderUNet(input_channels=4, num_classes=2, **arguments), fold),
+            seeded(network, seed),
             folder / f"fold_{fold}" / "checkpoint_final.pth",
             plans=plans,
             dataset=dataset,

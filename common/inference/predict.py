@@ -114,23 +114,23 @@ def _slabs(
     work = _Work(volume, grid, network, carry, sums)
     engines = _Engines(Ladder(options.engine, options.precision))
     known: dict[Shape, Tile] = {}
-    for band in bands:
+    for position, band in enumerate(bands):
         began, done = time.monotonic(), 0
         # Every other band goes through the folds backwards, so that the engine that is there is used first.
         used = folds[: passes.folds]
-        for number, fold in enumerate(used[::-1] if bands.index(band) % 2 else folds):
+        for number, fold in enumerate(used[::-1] if position % 2 else folds):
             if number == passes.folds or (len(bands) == 1 and _is_too_late(options.deadline, began, number)):
                 break
             start = time.monotonic()
             engine = engines.load(fold.path)
             loaded = time.monotonic()
-            if number == 0 and band is bands[0] and options.deadline is not None:
+            if number == 0 and position == 0 and options.deadline is not None:
                 known, per_tile = work.time_tiles(engine)
                 left = (options.deadline - time.monotonic()) * (1 - TIME_RESERVE)
                 per_engine = (loaded - start) * len(bands)
                 passes = within_time(len(folds), axes, per_tile * len(grid), left, per_engine)
             steps = len(grid.tiles(band)) * len(passes.mirrorings)
-            with Progress(steps, _unit(fold, band, bands), loaded) as progress:
+            with Progress(steps, _unit(fold, position, len(bands)), loaded) as progress:
                 work.add(engine, band, passes.mirrorings, known if fold is folds[0] else {}, progress)
             del engine  # before the next is loaded: two may be more than the memory holds
             done += len(passes.mirrorings)
@@ -139,9 +139,9 @@ def _slabs(
             band.drop_finished(sums)
 
 
-def _unit(fold: Fold, band: Band, bands: Sequence[Band]) -> str:
+def _unit(fold: Fold, position: int, bands: int) -> str:
     """What progress counts."""
-    part = f", band {bands.index(band) + 1} of {len(bands)}" if len(bands) > 1 else ""
+    part = f", band {position + 1} of {bands}" if bands > 1 else ""
     return f"tiles of fold {fold.name}{part}"
 
 

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from common.case import Click
 from common.demo.phantom.phantom import Phantom
+from common.demo.subjects import binary
 from common.inference.volume import ArrayChannel, Volume
 from common.nnunet.plans import Plans
 from common.nnunet.preprocess import preprocess
-from common.nnunet.resample import Shape, resample
+from common.nnunet.resample import Shape
 from common.nnunet.space import NetworkSpace
 from containers.autopet_interactive.prompts import ClickSettings, click_channels
 
@@ -75,7 +76,5 @@ class ClickedSubject:
 
 
 def _truth(phantom: Phantom, space: NetworkSpace) -> Volume:
-    plans = space.plans
-    cropped = phantom.truth.transpose(plans.transpose_forward)[space.crop].astype(np.float32)
-    resampled = resample(cropped, space.shape, space.image_spacing, plans.spacing, plans.resample_prediction)
-    return Volume(space.shape, [ArrayChannel((resampled > 0.5).astype(np.float32))])
+    truth = space.from_image(phantom.truth.astype(np.float32), space.plans.resample_prediction)
+    return Volume(space.shape, [ArrayChannel(binary(truth))])

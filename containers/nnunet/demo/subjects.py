@@ -12,7 +12,7 @@ from common.demo.phantom.sampling import Sampling
 from common.inference.volume import ArrayChannel, Volume
 from common.nnunet.plans import Plans
 from common.nnunet.preprocess import preprocess
-from common.nnunet.resample import Shape, Spacing, resample
+from common.nnunet.resample import Shape, Spacing
 from common.nnunet.space import NetworkSpace
 
 LESION, UPTAKE = 1, 2
@@ -64,16 +64,6 @@ def _labels(phantom: Phantom, seed: int, spacing: Spacing) -> NDArray[np.uint8]:
 
 def _resampled(labels: NDArray[np.uint8], space: NetworkSpace) -> NDArray[np.float32]:
     """The label with the largest share of each voxel of the network's grid."""
-    plans = space.plans
-    cropped = labels.transpose(plans.transpose_forward)[space.crop]
-    shares = [
-        resample(
-            (cropped == label).astype(np.float32),
-            space.shape,
-            space.image_spacing,
-            plans.spacing,
-            plans.resample_prediction,
-        )
-        for label in (0, LESION, UPTAKE)
-    ]
+    how = space.plans.resample_prediction
+    shares = [space.from_image((labels == label).astype(np.float32), how) for label in (0, LESION, UPTAKE)]
     return np.argmax(shares, axis=0).astype(np.float32)

@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.demo.checkpoints import save_nnunet_v2
-from common.demo.plans_v2 import CONFIGURATION, Design, make_dataset, make_plans, write_json
-from common.demo.training import initialise
-from common.export.checkpoints.v2.architecture import read_architecture
-from common.export.checkpoints.v2.plans import read_configuration
+from benchmarks.originals import checkpoints as originals
+from common.demo.plans_v2 import Design, make_dataset, make_plans
 
 CHANNELS = ("T2", "ADC", "DWI")
 LABELS = ("gland", "zone", "lesion")
@@ -45,20 +42,15 @@ def write_checkpoint(
     dataset = make_dataset(channels, labels, 10)
     if change:
         change(plans, dataset)
-    write_json(plans, folder / "plans.json")
-    write_json(dataset, folder / "dataset.json")
-    architecture = read_architecture(read_configuration(folder, CONFIGURATION), folder / "plans.json")
-    for seed, fold in enumerate(folds):
-        save_nnunet_v2(
-            initialise(architecture.build(len(channels), len(labels) + 1), seed),
-            folder / f"fold_{fold}" / "checkpoint_final.pth",
-            plans=plans,
-            dataset=dataset,
-            configuration=CONFIGURATION,
-            trainer="nnUNetTrainer",
-            mirror_axes=mirror_axes,
-            epochs=1000,
-        )
+    originals.write_checkpoint(
+        folder,
+        plans,
+        dataset,
+        folds=folds,
+        mirror_axes=mirror_axes,
+        channels=len(channels),
+        classes=len(labels) + 1,
+    )
     return folder
 
 
