@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from common.documents import STRICT
 from common.errors import ModelError
+from common.inference.files import EngineFile, KernelFile, NetworkFiles
 from common.nnunet.plans import Plans
 
 
@@ -25,15 +26,19 @@ class Parity:
 
 @dataclass(frozen=True, config=STRICT)
 class Fold:
-    """One trained network's file."""
+    """One trained network's files."""
 
     name: str
     """nnU-Net's name of the fold: `"0"`, `"1"`, …, `"all"`."""
-    path: Path
-    """The ONNX file; in `model.json`, relative to the folder."""
+    path: Path | None
+    """The ONNX file; in `model.json`, relative to the folder. `None` in a folder for GPUs only."""
     parity: Parity
     sha256: str = ""
-    """Hash of the file; `write_model` fills it in."""
+    """Hash of the ONNX file; `write_model` fills it in."""
+    engines: tuple[EngineFile, ...] = ()
+    """The same network, compiled for GPUs."""
+    float16: Parity | None = None
+    """Simulated rounding error of the compiled engines, which compute in float16."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -54,6 +59,8 @@ class Network:
     """Bytes that one tile of one fold takes, measured with the default CPU engine."""
     plans: Plans | None = None
     """`None` for a network outside nnU-Net's recipe."""
+    kernels: tuple[KernelFile, ...] = ()
+    """What its compiled engines call, where they use a kernel of this project."""
 
     def __post_init__(self) -> None:
         axes = range(len(self.patch))
@@ -65,6 +72,10 @@ class Network:
             raise ValueError(f"found tile_memory {self.tile_memory}, expected a number of bytes")
         if self.plans is not None and self.plans.patch != self.patch:
             raise ValueError(f"found patch {self.patch}, expected {self.plans.patch} as in its plans")
+
+    def files(self, fold: Fold) -> NetworkFiles:
+        """What engines can load of a fold."""
+        return NetworkFiles(fold.path, fold.engines, self.kernels)
 
     @property
     def nnunet_plans(self) -> Plans:
