@@ -45,7 +45,7 @@ def export(checkpoint: Path, destination: Path, folds: Sequence[str] | None = No
     found = find_folds(checkpoint, CHECKPOINT_FILE, folds)
     plans_file = find_plans(checkpoint, next(iter(found.values())))
     plans, network_plan = read_plans(plans_file)
-    localiser = _find_localiser(checkpoint / f"fold_{FOLD_OF_LOCALISER}")
+    localiser = find_localiser(checkpoint / f"fold_{FOLD_OF_LOCALISER}")
     postprocessing = read_postprocessing(checkpoint)
     source = sha256_of_all(checkpoint, [plans_file, localiser, *found.values()])
     with new_model_folder(destination) as folder:
@@ -103,7 +103,7 @@ def read_plans(path: Path) -> tuple[Plans, NetworkPlan]:
     return plans.with_names(IMAGE_CHANNELS), network_plan
 
 
-def _find_localiser(folder: Path) -> Path:
+def find_localiser(folder: Path) -> Path:
     """Return the checkpoint file of the 2D network's last epoch."""
     epochs = {
         int(epoch): path
