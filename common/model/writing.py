@@ -11,26 +11,28 @@ from typing import Any
 
 from common.documents import plain
 from common.errors import MachineError, ModelError
-from common.inference.network import Fold
-from common.model.hashes import sha256_of
+from common.hashes import sha256_of
+from common.inference.network import Fold, Network
 from common.model.model import MODEL_FILE, Model
-from common.model.reading import read_model_file
+from common.model.reading import Compiled, read_model_file
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 STAGING_PREFIX = ".export-"
+NETWORK_FILES = ("*.onnx", "*.engine", "*.cubin")
+"""What an earlier export may have left, and a later one replaces."""
 
 
 def write_model(folder: Path, model: Model) -> None:
-    """Write `model.json` for the network files, which lie in `folder` already.
+    """Write `model.json` for the network files, which lie in `folder` already; replaces an earlier one whole.
 
-    Inside `new_model_folder` an interrupted export leaves no folder that could be taken for a whole one.
+    The ONNX files' hashes are computed here; engines and kernels bring theirs. Inside `new_model_folder` an
+    interrupted export leaves no folder that could be taken for a whole one. Raises `ModelError` for a folder
+    that cannot be written.
     """
-    networks = tuple(
-        replace(network, folds=tuple(_as_written(folder, fold) for fold in network.folds))
-        for network in model.networks
+    networks = tuple(_as_written(folder, network) for network in model.networks)
+    _replace_model_file(
+        folder, {"format_version": FORMAT_VERSION, **plain(replace(model, networks=networks))}
     )
-    document = {"format_version": FORMAT_VERSION, **plain(replace(model, networks=networks))}
-    (folder / MODEL_FILE).write_text(_text(document))
 
 
 def write_run(folder: Path, run: Mapping[str, Any]) -> None:
@@ -38,7 +40,12 @@ def write_run(folder: Path, run: Mapping[str, Any]) -> None:
 
     Raises `ModelError` for a folder that holds no model or cannot be written.
     """
-    document = read_model_file(folder) | {"format_version": FORMAT_VERSION, "run": dict(run)}
+    _replace_model_file(
+        folder, read_model_file(folder) | {"format_version": FORMAT_VERSION, "run": dict(run)}
+    )
+
+
+def _replace_model_file(folder: Path, document: Mapping[str, Any]) -> None:
     try:
         with TemporaryDirectory(dir=folder, prefix=STAGING_PREFIX) as staging:
             unfinished = Path(staging) / MODEL_FILE
@@ -80,7 +87,7 @@ def new_model_folder(folder: Path) -> Iterator[Path]:
 
 def _take_over(staging: Path, folder: Path) -> None:
     (folder / MODEL_FILE).unlink(missing_ok=True)
-    for stale in folder.glob("*.onnx"):
+    for stale in (path for pattern in NETWORK_FILES for path in folder.glob(pattern)):
         stale.unlink()
     for path in sorted(staging.iterdir(), key=lambda path: path.name == MODEL_FILE):
         path.replace(folder / path.name)
@@ -88,9 +95,25 @@ def _take_over(staging: Path, folder: Path) -> None:
         shutil.rmtree(interrupted)
 
 
-def _as_written(folder: Path, fold: Fold) -> Fold:
-    """The fold with its file's hash, and the path relative to the folder."""
-    return replace(fold, path=fold.path.relative_to(folder), sha256=sha256_of(fold.path))
+def _as_written(folder: Path, network: Network) -> Network:
+    """The network with paths relative to the folder."""
+    return replace(
+        network,
+        folds=tuple(_fold_as_written(folder, fold) for fold in network.folds),
+        kernels=_compiled_as_written(folder, network.kernels),
+    )
+
+
+def _fold_as_written(folder: Path, fold: Fold) -> Fold:
+    """The fold with its ONNX file's hash, where there is one, and paths relative to the folder."""
+    engines = _compiled_as_written(folder, fold.engines)
+    if fold.path is None:
+        return replace(fold, engines=engines, sha256="")
+    return replace(fold, path=fold.path.relative_to(folder), sha256=sha256_of(fold.path), engines=engines)
+
+
+def _compiled_as_written(folder: Path, files: tuple[Compiled, ...]) -> tuple[Compiled, ...]:
+    return tuple(replace(file, path=file.path.relative_to(folder)) for file in files)
 
 
 def _text(document: Mapping[str, Any]) -> str:
