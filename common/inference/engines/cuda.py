@@ -84,7 +84,7 @@ class CudaGpu:
         """So many bytes of host memory for copies."""
         address = int(_call(self._driver.cuMemHostAlloc, size, 0))
         self._own(address, self._driver.cuMemFreeHost, address)
-        return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+        return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
     def free_pinned(self, memory: PinnedMemory) -> None:
         """Give host memory back; the array must not be used any more."""
@@ -121,8 +121,9 @@ class CudaGpu:
         _call(self._driver.cuEventSynchronize, event)
 
     def drain(self, stream: Handle) -> None:
-        """Return when all that is in the stream is done."""
-        _call(self._driver.cuStreamSynchronize, stream)
+        """Return when all that is in the stream is done, at once after `close`."""
+        if stream in self._owned:
+            _call(self._driver.cuStreamSynchronize, stream)
 
     def load_kernel(self, image: bytes, name: str) -> Handle:
         """The kernel of that name in a cubin."""
