@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from common.export.onnx.constants import prepared
+from common.export.onnx.editing import add_weight, graph_of, prepared, remove_unused_weights, weight_of
 
 WIDTH = 8
 """Channels that a convolution takes at once."""
@@ -26,25 +26,26 @@ def in_whole_widths(model: ir.Model) -> ir.Model:
     model = prepared(model)
     padded = _PaddedInputs()
     for node in [node for node in model.graph if node.op_type == "Conv"]:
-        _, weight, *_ = node.inputs
-        assert weight is not None
-        if weight.const_value is None:
-            continue
-        groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
-        exact = weight.const_value.numpy()
-        if groups > 1 and exact.shape[1] >= WIDTH:
-            continue
-        arranged = dense(exact, groups)
-        node.attributes["group"] = ir.AttrInt64("group", 1)
-        missing = -arranged.shape[1] % WIDTH
-        if missing:
-            arranged = np.pad(arranged, [(0, 0), (0, missing), *[(0, 0)] * (arranged.ndim - 2)])
-            node.replace_input_with(0, padded.to(missing, node, arranged.ndim))
-        if arranged is not exact:
-            node.replace_input_with(1, _initializer(node, f"{node.outputs[0].name}_weight", arranged))
-    for name in [name for name, value in model.graph.initializers.items() if not value.uses()]:
-        del model.graph.initializers[name]
+        weight = node.inputs[1]
+        if weight is not None and weight.const_value is not None:
+            _arrange(node, weight_of(weight), padded)
+    remove_unused_weights(model.graph)
     return model
+
+
+def _arrange(node: ir.Node, weight: Weight, padded: "_PaddedInputs") -> None:
+    groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
+    if groups > 1 and weight.shape[1] >= WIDTH:
+        return
+    arranged = dense(weight, groups)
+    node.attributes["group"] = ir.AttrInt64("group", 1)
+    missing = -arranged.shape[1] % WIDTH
+    if missing:
+        arranged = np.pad(arranged, [(0, 0), (0, missing), *[(0, 0)] * (arranged.ndim - 2)])
+        node.replace_input_with(0, padded.to(missing, node, arranged.ndim))
+    if arranged is not weight:
+        name = f"{node.outputs[0].name}_weight"
+        node.replace_input_with(1, add_weight(graph_of(node), name, arranged))
 
 
 def dense(weight: Weight, groups: int) -> Weight:
@@ -67,20 +68,14 @@ class _PaddedInputs:
 
     def to(self, missing: int, convolution: ir.Node, rank: int) -> ir.Value:
         value = convolution.inputs[0]
-        assert value is not None and convolution.graph is not None
+        if value is None:
+            raise ValueError(f"Conv {convolution.name} has no input")
         if value not in self._padded:
-            name = f"{value.name}_padded"
+            graph, name = graph_of(convolution), f"{value.name}_padded"
             pads = np.zeros((2, rank), np.int64)
             pads[1, 1] = missing
-            node = ir.node("Pad", [value, _initializer(convolution, f"{name}_pads", pads.ravel())], name=name)
-            node.outputs[0].name, node.outputs[0].dtype = name, value.dtype
-            convolution.graph.insert_before(convolution, node)
+            node = ir.node("Pad", [value, add_weight(graph, f"{name}_pads", pads.ravel())], name=name)
+            node.outputs[0].name, node.outputs[0].type = name, value.type
+            graph.insert_before(convolution, node)
             self._padded[value] = node.outputs[0]
         return self._padded[value]
-
-
-def _initializer(user: ir.Node, name: str, array: NDArray[np.generic]) -> ir.Value:
-    assert isinstance(user.graph, ir.Graph)
-    value = ir.val(name, const_value=ir.tensor(array, name=name))
-    user.graph.register_initializer(value)
-    return value

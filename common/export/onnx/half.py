@@ -2,7 +2,7 @@
 
 Weights and features become float16. What would lose too much stays float32 between explicit Casts: softmax,
 means over many voxels, and sampling positions. Normalisation layers take and give float16: engines compute
-their statistics in float32. So do the network's input and output stay float32.
+their statistics in float32. The network's input and output stay float32, too.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from common.errors import ModelError
-from common.export.onnx.constants import prepared
+from common.export.onnx.editing import add_weight, graph_of, prepared, remove_unused_weights, weight_of
 
 FLOAT32_OPERATORS = frozenset(
     {"Softmax", "LogSoftmax", "ReduceMean", "ReduceSum", "ReduceL2", "ReduceSumSquare", "GlobalAveragePool"}
@@ -39,7 +39,7 @@ def to_float16(model: ir.Model) -> ir.Model:
     for index, output in enumerate(graph.outputs):
         if output.dtype == ir.DataType.FLOAT16:
             graph.outputs[index] = _float32_output(graph, output)
-    _remove_unused_weights(graph)
+    remove_unused_weights(graph)
     return model
 
 
@@ -64,26 +64,22 @@ def _cast(value: ir.Value, precision: ir.DataType, user: ir.Node) -> ir.Value:
     name = f"{value.name}_{precision.name.lower()}"
     node = ir.node("Cast", [value], {"to": precision}, name=f"cast_{name}")
     node.outputs[0].name, node.outputs[0].dtype, node.outputs[0].shape = name, precision, value.shape
-    _graph(user).insert_before(user, node)
+    graph_of(user).insert_before(user, node)
     return node.outputs[0]
 
 
 def _weight(value: ir.Value, user: ir.Node) -> ir.Value:
     """Return a float32 weight as a float16 one."""
-    assert value.const_value is not None and value.name is not None
-    exact = value.const_value.numpy()
+    exact = weight_of(value)
     with np.errstate(over="ignore"):
         rounded = exact.astype(np.float16)
     if (np.isinf(rounded) & np.isfinite(exact)).any():
         raise ModelError(
-            f"tensor {value.name}: found {np.abs(exact).max():g}, float16 holds at most {MAX_FLOAT16:g}; export "
-            "this network without --tensorrt"
+            f"tensor {value.name}: found {np.abs(exact).max():g}, float16 holds at most {MAX_FLOAT16:g}; "
+            "export this network without --tensorrt"
         )
     name = f"{value.name}_float16"
-    weight = ir.Value(name=name, const_value=ir.tensor(rounded, name=name))
-    weight.shape, weight.dtype = value.shape, ir.DataType.FLOAT16
-    _graph(user).register_initializer(weight)
-    return weight
+    return add_weight(graph_of(user), name, rounded)
 
 
 def _features(node: ir.Node) -> Iterator[tuple[int, ir.Value]]:
@@ -144,13 +140,3 @@ def _float32_output(graph: ir.Graph, output: ir.Value) -> ir.Value:
     node.outputs[0].name, node.outputs[0].dtype, node.outputs[0].shape = name, ir.DataType.FLOAT, output.shape
     graph.append(node)
     return node.outputs[0]
-
-
-def _remove_unused_weights(graph: ir.Graph) -> None:
-    for name in [name for name, value in graph.initializers.items() if not value.uses()]:
-        del graph.initializers[name]
-
-
-def _graph(node: ir.Node) -> ir.Graph:
-    assert isinstance(node.graph, ir.Graph)
-    return node.graph
