@@ -9,6 +9,8 @@ import ctypes
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
@@ -18,6 +20,8 @@ from common.errors import MachineError
 from common.inference.files import KernelFile
 
 NAMESPACE, NAME, VERSION = "petct", "DeformIm2col3d", "1"
+RTX, LIBRARIES, LINK = "tensorrt_rtx_bindings", "tensorrt_rtx_libs", "libtensorrt_rtx.so"
+"""TensorRT-RTX's module, the package of its libraries, and the name under which it looks for itself."""
 THREADS = 256
 """Of a block, along the output voxels; the kernel is compiled for no more."""
 
@@ -170,16 +174,37 @@ def register(trt: ModuleType, im2col: Im2col | None = None) -> Any:
     """Make the plugin known to a carrier's module, once for this process, and return its creator.
 
     What is built or loaded later finds it. `im2col` computes, from now on also for engines that are loaded already;
-    `None` is enough to build. Raises `MachineError` where the carrier refuses the plugin.
+    `None` is enough to build. Raises `MachineError` where the carrier refuses the plugin or lacks its link.
     """
     creator = _creators.get(trt.__name__)
     if creator is None:
+        if trt.__name__ == RTX:
+            _require_link()
         creator = _creator_class(trt)()
         if not trt.get_plugin_registry().register_creator(creator, NAMESPACE):
             raise MachineError(f"{trt.__name__} {trt.__version__} refuses the plugin {NAMESPACE}::{NAME}")
         _creators[trt.__name__] = creator
     creator.im2col = im2col
     return creator
+
+
+def _require_link() -> None:
+    """Raise `MachineError` where TensorRT-RTX would not find itself under the name that its plugins ask for.
+
+    It would end the process. It looks beside its own file, and then where the system's loader does.
+    """
+    package = find_spec(LIBRARIES)
+    folders = [Path(folder) for folder in package.submodule_search_locations or ()] if package else []
+    if any((folder / LINK).exists() for folder in folders):
+        return
+    try:
+        ctypes.CDLL(LINK)
+    except OSError as error:
+        folder = folders[0] if folders else Path(LIBRARIES)
+        raise MachineError(
+            f"{folder / LINK}: not found, which TensorRT-RTX needs for plugins; "
+            f"ln -s {LINK}.1 {folder / LINK}, or export the checkpoint with --deform gather"
+        ) from error
 
 
 _creators: dict[str, Any] = {}
@@ -213,9 +238,7 @@ def _creator_class(trt: Any) -> Any:
 def _plugin_class(trt: Any) -> Any:
     precisions: dict[Any, Precision] = {trt.float16: "float16", trt.float32: "float32"}
 
-    class Plugin(
-        trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime
-    ):
+    class Plugin(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime):
         """One node; inputs X and offset, output columns."""
 
         def __init__(self, creator: Any, sampling: Sampling) -> None:
