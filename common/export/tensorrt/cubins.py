@@ -1,4 +1,4 @@
-"""The deformable convolution's kernel, compiled for each kind of GPU by NVRTC, without one and without a toolkit.
+"""The deformable convolution's kernel, compiled for each kind of GPU by NVRTC: needs no GPU and no toolkit.
 
 Source: NVIDIA, NVRTC (CUDA C++ at run time); the package brings the compiler and no headers.
 """
@@ -28,7 +28,7 @@ def write_cubins(folder: Path) -> tuple[KernelFile, ...]:
 
 
 def compile_cubin(capability: str) -> tuple[bytes, str]:
-    """Compile the kernel for one compute capability, such as `"7.5"`; cubin and log. Raises as `write_cubins`."""
+    """Compile the kernel for a capability, such as `"7.5"`; cubin and log. Raises as `write_cubins`."""
     nvrtc = _load_nvrtc()
     source, header = (
         (files("common.export.tensorrt") / "kernels" / f"{NAME}{suffix}").read_bytes()

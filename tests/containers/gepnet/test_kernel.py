@@ -3,14 +3,14 @@ from pathlib import Path
 import onnx_ir as ir
 import pytest
 
-pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
-
 from common.export.onnx.channels import in_whole_widths
 from common.export.onnx.deform_conv3d.columns import columns
 from common.export.onnx.deform_conv3d.lowering import lower
 from common.export.onnx.deform_conv3d.raising import raise_operators
 from common.export.onnx.half import to_float16
 from tests.support.plugin_process import build_with_plugin
+
+pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
 
 
 def test_the_whole_network_is_built_with_the_kernel_for_every_gpu(pet_model: Path, tmp_path: Path) -> None:

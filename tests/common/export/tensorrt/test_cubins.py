@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
-
 from common.errors import MachineError
 from common.export.tensorrt import cubins
 from common.export.tensorrt.cubins import CAPABILITIES, compile_cubin, write_cubins
 from common.model.hashes import sha256_of
+
+pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
 
 MAX_REGISTERS = 64
 """With more, not all threads that a Turing GPU can hold would run."""

@@ -34,8 +34,8 @@ def sampling_of(call: Call) -> Sampling:
 
 
 def expected(call: Call, volume: NDArray[Any], offset: NDArray[Any]) -> NDArray[np.float32]:
-    inputs = (torch.from_numpy(array.astype(np.float32)) for array in (volume, offset))
-    found: NDArray[np.float32] = im2col(*inputs, geometry_of(call)).numpy()
+    inputs, offsets = (torch.from_numpy(array.astype(np.float32)) for array in (volume, offset))
+    found: NDArray[np.float32] = im2col(inputs, offsets, geometry_of(call)).numpy()
     return found
 
 

@@ -9,8 +9,6 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-trt = pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
-
 from common.errors import MachineError
 from common.export.onnx.deform_conv3d.columns import columns
 from common.export.onnx.deform_conv3d.lowering import lower
@@ -21,6 +19,8 @@ from tests.common.inference.engines.test_deform_im2col3d import expected, sampli
 from tests.support.deform_conv3d import canonical_model, random_call
 from tests.support.host_kernel import HostLauncher, compile_host_kernel
 from tests.support.plugin_process import build_with_plugin
+
+trt = pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_a_missing_link_is_named_before_it_ends_the_process(
     monkeypatch.setattr(deform_im2col3d, "find_spec", lambda name: spec)
     monkeypatch.setattr(deform_im2col3d, "_creators", {})
     monkeypatch.setattr(deform_im2col3d, "LINK", "libtensorrt_nowhere.so")
-    with pytest.raises(MachineError, match="libtensorrt_nowhere.so: not found, which TensorRT-RTX needs"):
+    with pytest.raises(MachineError, match=r"libtensorrt_nowhere.so: not found, which TensorRT-RTX needs"):
         register(trt)
 
 
