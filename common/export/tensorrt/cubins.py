@@ -1,4 +1,4 @@
-"""The deformable convolution's kernel, compiled for each kind of GPU by NVRTC, without one and without a toolkit.
+"""The deformable convolution's kernel, compiled for each kind of GPU by NVRTC: needs no GPU and no toolkit.
 
 Source: NVIDIA, NVRTC (CUDA C++ at run time); the package brings the compiler and no headers.
 """
@@ -28,10 +28,11 @@ def write_cubins(folder: Path) -> tuple[KernelFile, ...]:
 
 
 def compile_cubin(capability: str) -> tuple[bytes, str]:
-    """Compile the kernel for one compute capability, such as `"7.5"`; cubin and log. Raises as `write_cubins`."""
+    """Compile the kernel for a capability, such as `"7.5"`; cubin and log. Raises as `write_cubins`."""
     nvrtc = _load_nvrtc()
     source, header = (
-        (files("common.export.tensorrt") / "kernels" / f"{NAME}{suffix}").read_bytes() for suffix in (".cu", ".h")
+        (files("common.export.tensorrt") / "kernels" / f"{NAME}{suffix}").read_bytes()
+        for suffix in (".cu", ".h")
     )
     program = _call(
         nvrtc.nvrtcCreateProgram, source, f"{NAME}.cu".encode(), 1, [header], [f"{NAME}.h".encode()]
@@ -84,5 +85,7 @@ def _read(size: Any, content: Any, program: Any) -> bytes:
 def _call(function: Any, *arguments: Any) -> Any:
     code, *results = function(*arguments)
     if int(code):
-        raise MachineError(f"NVRTC fails ({function.__name__}: {code.name}); pip install --upgrade {PACKAGES}")
+        raise MachineError(
+            f"NVRTC fails ({function.__name__}: {code.name}); pip install --upgrade {PACKAGES}"
+        )
     return results[0] if results else None

@@ -9,6 +9,8 @@ import ctypes
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
@@ -18,6 +20,8 @@ from common.errors import MachineError
 from common.inference.files import KernelFile
 
 NAMESPACE, NAME, VERSION = "petct", "DeformIm2col3d", "1"
+RTX, LIBRARIES, LINK = "tensorrt_rtx_bindings", "tensorrt_rtx_libs", "libtensorrt_rtx.so"
+"""TensorRT-RTX's module, the package of its libraries, and the name under which it looks for itself."""
 THREADS = 256
 """Of a block, along the output voxels; the kernel is compiled for no more."""
 
@@ -116,8 +120,8 @@ class Im2col:
     ) -> None:
         """Start the kernel in the stream.
 
-        `volume` (N, C, D, H, W), `offset` (N, 3·groups·taps, D', H', W') and `columns` (N, C·taps, D'·H'·W') are
-        GPU addresses of contiguous tensors of one precision.
+        `volume` (N, C, D, H, W), `offset` (N, 3·groups·taps, D', H', W') and `columns` (N, C·taps, D'·H'·W')
+        are GPU addresses of contiguous tensors of one precision.
         """
         batch, channels, *size = volume_shape
         out_size = offset_shape[2:]
@@ -146,16 +150,16 @@ class Im2col:
 def load_im2col(launcher: Launcher, kernels: Sequence[KernelFile], capability: tuple[int, int]) -> Im2col:
     """The kernel for a GPU of that compute capability, from a model folder's files.
 
-    A cubin runs on GPUs of its own major capability whose minor one is not lower. Raises `MachineError` where no
-    file is for this GPU, or where it cannot be read.
+    A cubin runs on GPUs of its own major capability whose minor one is not lower. Raises `MachineError` where
+    no file is for this GPU, or where it cannot be read.
     """
     versions = {_version(kernel.capability): kernel.path for kernel in kernels}
     fitting = [found for found in versions if found[0] == capability[0] and found[1] <= capability[1]]
     if not fitting:
         found = ", ".join(kernel.capability for kernel in kernels) or "none"
         raise MachineError(
-            f"the GPU has compute capability {capability[0]}.{capability[1]}, the model folder's kernels are for "
-            f"{found}; export the checkpoint with --deform gather"
+            f"the GPU has capability {capability[0]}.{capability[1]}, the model folder's kernels are "
+            f"for {found}; export the checkpoint with --deform gather"
         )
     path = versions[max(fitting)]
     try:
@@ -169,17 +173,39 @@ def load_im2col(launcher: Launcher, kernels: Sequence[KernelFile], capability: t
 def register(trt: ModuleType, im2col: Im2col | None = None) -> Any:
     """Make the plugin known to a carrier's module, once for this process, and return its creator.
 
-    What is built or loaded later finds it. `im2col` computes, from now on also for engines that are loaded already;
-    `None` is enough to build. Raises `MachineError` where the carrier refuses the plugin.
+    What is built or loaded later finds it. `im2col` computes, from now on also for engines that are loaded
+    already; `None` is enough to build. Raises `MachineError` where the carrier refuses the plugin or lacks
+    its link.
     """
     creator = _creators.get(trt.__name__)
     if creator is None:
+        if trt.__name__ == RTX:
+            _require_link()
         creator = _creator_class(trt)()
         if not trt.get_plugin_registry().register_creator(creator, NAMESPACE):
             raise MachineError(f"{trt.__name__} {trt.__version__} refuses the plugin {NAMESPACE}::{NAME}")
         _creators[trt.__name__] = creator
     creator.im2col = im2col
     return creator
+
+
+def _require_link() -> None:
+    """Raise `MachineError` where TensorRT-RTX would not find itself under the name that its plugins ask for.
+
+    It would end the process. It looks beside its own file, and then where the system's loader does.
+    """
+    package = find_spec(LIBRARIES)
+    folders = [Path(folder) for folder in package.submodule_search_locations or ()] if package else []
+    if any((folder / LINK).exists() for folder in folders):
+        return
+    try:
+        ctypes.CDLL(LINK)
+    except OSError as error:
+        folder = folders[0] if folders else Path(LIBRARIES)
+        raise MachineError(
+            f"{folder / LINK}: not found, which TensorRT-RTX needs for plugins; "
+            f"ln -s {LINK}.1 {folder / LINK}, or export the checkpoint with --deform gather"
+        ) from error
 
 
 _creators: dict[str, Any] = {}
@@ -189,7 +215,7 @@ _creators: dict[str, Any] = {}
 def _creator_class(trt: Any) -> Any:
     plugin_class = _plugin_class(trt)
 
-    class Creator(trt.IPluginCreatorV3One):
+    class Creator(trt.IPluginCreatorV3One):  # type: ignore[misc]
         """Makes the plugin from a node's attributes, and from those saved in an engine."""
 
         im2col: Im2col | None = None
@@ -211,94 +237,94 @@ def _creator_class(trt: Any) -> Any:
 
 
 def _plugin_class(trt: Any) -> Any:
-    precisions: dict[Any, Precision] = {trt.float16: "float16", trt.float32: "float32"}
+    bases = (trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime)
+    precisions = {trt.float16: "float16", trt.float32: "float32"}
+    return type("Plugin", (_Plugin, *bases), {"trt": trt, "bases": bases, "precisions": precisions})
 
-    class Plugin(
-        trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime
-    ):
-        """One node; inputs X and offset, output columns."""
 
-        def __init__(self, creator: Any, sampling: Sampling) -> None:
-            for base in (
-                trt.IPluginV3,
-                trt.IPluginV3OneCore,
-                trt.IPluginV3OneBuild,
-                trt.IPluginV3OneRuntime,
-            ):
-                base.__init__(self)
-            self.plugin_name, self.plugin_namespace, self.plugin_version = NAME, NAMESPACE, VERSION
-            self.num_outputs = 1
-            self._creator, self._sampling = creator, sampling
-            self._fields = [
-                trt.PluginField(name, np.array(values, np.int32), trt.PluginFieldType.INT32)
-                for name, values in sampling.attributes().items()
-            ]
+class _Plugin:
+    """One node, with inputs X and offset and the output columns; the methods are those of `IPluginV3`."""
 
-        def get_capability_interface(self, kind: Any) -> Any:
-            return self
+    trt: Any
+    bases: tuple[Any, ...]
+    """The carrier's interfaces, from which the class that is used is derived as well."""
+    precisions: Mapping[Any, Precision]
+    """Of the carrier's types."""
 
-        def clone(self) -> Any:
-            return Plugin(self._creator, self._sampling)
+    def __init__(self, creator: Any, sampling: Sampling) -> None:
+        for base in self.bases:
+            base.__init__(self)
+        self.plugin_name, self.plugin_namespace, self.plugin_version = NAME, NAMESPACE, VERSION
+        self.num_outputs = 1
+        self._creator, self._sampling = creator, sampling
+        self._fields = [
+            self.trt.PluginField(name, np.array(values, np.int32), self.trt.PluginFieldType.INT32)
+            for name, values in sampling.attributes().items()
+        ]
 
-        def get_fields_to_serialize(self) -> Any:
-            return trt.PluginFieldCollection(self._fields)
+    def get_capability_interface(self, kind: Any) -> Any:
+        return self
 
-        def get_output_data_types(self, inputs: Any) -> Any:
-            return [inputs[0]]
+    def clone(self) -> Any:
+        return type(self)(self._creator, self._sampling)
 
-        def get_output_shapes(self, inputs: Any, shape_inputs: Any, builder: Any) -> Any:
-            def product(first: Any, *others: Any) -> Any:
-                for other in others:
-                    first = builder.operation(trt.DimensionOperation.PROD, first, other)
-                return first
+    def get_fields_to_serialize(self) -> Any:
+        return self.trt.PluginFieldCollection(self._fields)
 
-            volume, offset = inputs
-            columns = trt.DimsExprs(3)
-            columns[0] = volume[0]
-            columns[1] = product(volume[1], builder.constant(self._sampling.taps))
-            columns[2] = product(offset[2], offset[3], offset[4])
-            return [columns]
+    def get_output_data_types(self, inputs: Any) -> Any:
+        return [inputs[0]]
 
-        def supports_format_combination(self, position: int, tensors: Any, inputs: int) -> bool:
-            found, first = tensors[position].desc, tensors[0].desc
-            return (
-                found.format == trt.TensorFormat.LINEAR
-                and found.type == first.type
-                and first.type in precisions
-            )
+    def get_output_shapes(self, inputs: Any, shape_inputs: Any, builder: Any) -> Any:
+        def product(first: Any, *others: Any) -> Any:
+            for other in others:
+                first = builder.operation(self.trt.DimensionOperation.PROD, first, other)
+            return first
 
-        def configure_plugin(self, inputs: Any, outputs: Any) -> None:
-            pass
+        volume, offset = inputs
+        columns = self.trt.DimsExprs(3)
+        columns[0] = volume[0]
+        columns[1] = product(volume[1], builder.constant(self._sampling.taps))
+        columns[2] = product(offset[2], offset[3], offset[4])
+        return [columns]
 
-        def on_shape_change(self, inputs: Any, outputs: Any) -> None:
-            pass
+    def supports_format_combination(self, position: int, tensors: Any, inputs: int) -> bool:
+        found, first = tensors[position].desc, tensors[0].desc
+        return (
+            found.format == self.trt.TensorFormat.LINEAR
+            and found.type == first.type
+            and first.type in self.precisions
+        )
 
-        def attach_to_context(self, context: Any) -> Any:
-            return self.clone()
+    def configure_plugin(self, inputs: Any, outputs: Any) -> None:
+        pass
 
-        def get_valid_tactics(self) -> list[int]:
-            return []
+    def on_shape_change(self, inputs: Any, outputs: Any) -> None:
+        pass
 
-        def set_tactic(self, tactic: int) -> None:
-            pass
+    def attach_to_context(self, context: Any) -> Any:
+        return self.clone()
 
-        def enqueue(
-            self, inputs: Any, outputs: Any, addresses: Any, targets: Any, workspace: int, stream: int
-        ) -> None:
-            if self._creator.im2col is None:
-                raise MachineError(f"{NAMESPACE}::{NAME} has no kernel to run; load the engine with one")
-            volume, offset = inputs
-            self._creator.im2col.launch(
-                self._sampling,
-                tuple(volume.dims),
-                tuple(offset.dims),
-                precisions[volume.type],
-                *addresses,
-                *targets,
-                stream,
-            )
+    def get_valid_tactics(self) -> list[int]:
+        return []
 
-    return Plugin
+    def set_tactic(self, tactic: int) -> None:
+        pass
+
+    def enqueue(
+        self, inputs: Any, outputs: Any, addresses: Any, targets: Any, workspace: int, stream: int
+    ) -> None:
+        if self._creator.im2col is None:
+            raise MachineError(f"{NAMESPACE}::{NAME} has no kernel to run; load the engine with one")
+        volume, offset = inputs
+        self._creator.im2col.launch(
+            self._sampling,
+            tuple(volume.dims),
+            tuple(offset.dims),
+            self.precisions[volume.type],
+            *addresses,
+            *targets,
+            stream,
+        )
 
 
 def _triple(values: Sequence[int]) -> Triple:
