@@ -3,13 +3,11 @@
 Nobody has yet loaded an engine of the full TensorRT with this code.
 """
 
-import ctypes
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from common.errors import MachineError
 from common.inference.files import Carrier
 
 
@@ -22,8 +20,6 @@ class Library:
     module: str
     package: str
     """What pip installs."""
-    shared_object: str | None
-    """Name under which plugins look for the library; where it is not found, the process aborts."""
     checks_engines: bool
     """Whether it can tell from an engine's first bytes why it would not load it."""
     caches: bool
@@ -36,11 +32,10 @@ LIBRARIES = (
         "TensorRT-RTX",
         "tensorrt_rtx_bindings",
         "tensorrt-rtx-cu12-bindings",
-        "libtensorrt_rtx.so",
         checks_engines=True,
         caches=True,
     ),
-    Library("tensorrt", "TensorRT", "tensorrt", "tensorrt", None, checks_engines=False, caches=False),
+    Library("tensorrt", "TensorRT", "tensorrt", "tensorrt", checks_engines=False, caches=False),
 )
 
 
@@ -52,16 +47,3 @@ def installed_libraries() -> list[Library]:
 def import_library(library: Library) -> ModuleType:
     """The library's Python module; `ImportError` or `OSError` where it does not start."""
     return import_module(library.module)
-
-
-def require_plugins(library: Library) -> None:
-    """Raise `MachineError` where an engine with a plugin would abort the process."""
-    if library.shared_object is None:
-        return
-    try:
-        ctypes.CDLL(library.shared_object)
-    except OSError as error:
-        raise MachineError(
-            f"{library.shared_object} is not on the loader's path, where plugins look for {library.title}; "
-            "put a link of this name to the library into a folder of LD_LIBRARY_PATH"
-        ) from error

@@ -19,14 +19,13 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from common.errors import MachineError
+from common.errors import MachineError, ModelError
 from common.inference.engines import cuda
 from common.inference.engines.carriers import (
     LIBRARIES,
     Library,
     import_library,
     installed_libraries,
-    require_plugins,
 )
 from common.inference.engines.contract import (
     Array,
@@ -93,7 +92,7 @@ def load(files: NetworkFiles, precision: EnginePrecision) -> TensorRtEngine:
     try:
         session = _session()
         if engine.plugin:
-            _prepare_plugin(trt, library, files.kernels, session.gpu)
+            _prepare_plugin(trt, files.kernels, session.gpu)
         return TensorRtEngine(engine, library, trt, session)
     except GpuMemoryError as error:
         free = _free_memory()
@@ -104,6 +103,9 @@ def load(files: NetworkFiles, precision: EnginePrecision) -> TensorRtEngine:
     except GpuError as error:
         _give_up()
         raise MachineError(f"{engine.path}: does not load on the GPU ({error})") from error
+    except (MachineError, ModelError):
+        _give_up()
+        raise
 
 
 class Session:
@@ -265,11 +267,10 @@ class TensorRtEngine:
         return (GpuMemoryError if is_memory else GpuError)(f"{what}: {reason}")
 
 
-def _prepare_plugin(trt: ModuleType, library: Library, kernels: tuple[KernelFile, ...], gpu: Gpu) -> None:
+def _prepare_plugin(trt: ModuleType, kernels: tuple[KernelFile, ...], gpu: Gpu) -> None:
     """Let the library find the deformable convolution's kernel."""
     from common.inference.engines.deform_im2col3d import load_im2col, register
 
-    require_plugins(library)
     for kernel in kernels:
         require_unaltered(kernel)
     register(trt, load_im2col(gpu, kernels, gpu.info.capability))

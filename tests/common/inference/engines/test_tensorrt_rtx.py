@@ -71,8 +71,8 @@ def test_every_reason_of_the_library_has_words() -> None:
     assert set(tensorrt.DIAGNOSES) == set(trt.EngineInvalidityDiagnostics.__members__)
 
 
-def test_an_engine_with_a_kernel_needs_the_librarys_file_on_the_loaders_path(
+def test_an_engine_that_calls_a_kernel_needs_one_for_the_gpu(
     built: EngineFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(MachineError, match=r"libtensorrt_rtx.so is not on the loader's path"):
+    with pytest.raises(MachineError, match=r"the model folder's kernels are for none"):
         load_on(LazyGpu(), replace(built, plugin=True), monkeypatch)
