@@ -6,7 +6,8 @@ usage() {
   cat <<'EOF'
 Usage: docker/as_platform.sh [--memory BYTES] IMAGE INPUT MODEL OUTPUT [ARGUMENT ...]
 Runs an algorithm's image on one case as Grand Challenge does: no network, no capabilities, no new privileges, a
-read-only root, an empty /tmp, INPUT and MODEL read-only, bounded memory and processes, the image's own user.
+read-only root, an empty /tmp, INPUT and MODEL read-only, bounded memory and processes, the image's own user, and the
+machine's NVIDIA GPUs where Docker can give them.
 What it leaves in /output comes to the folder OUTPUT, which must be empty. The exit status is the container's.
 EOF
 }
@@ -17,12 +18,6 @@ PLATFORM_MEMORY=$((7 * 1024 ** 3))
 memory() {
   local here=$(($(sed --quiet 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo) * 1024))
   echo $((here < PLATFORM_MEMORY ? here : PLATFORM_MEMORY))
-}
-
-gpus() {
-  if docker info --format '{{json .Runtimes}}' | grep --quiet nvidia; then
-    echo --gpus=all
-  fi
 }
 
 main() {
@@ -37,7 +32,7 @@ main() {
   local image=$1 input=$2 model=$3 output=$4
   shift 4
   # shellcheck disable=SC2046
-  container=$(docker create $(gpus) --network none --cap-drop ALL --security-opt no-new-privileges --read-only \
+  container=$(docker create $(gpu_option) --network none --cap-drop ALL --security-opt no-new-privileges --read-only \
     --tmpfs /tmp --volume /output --volume "$(realpath "$input"):/input:ro" \
     --volume "$(realpath "$model"):/opt/ml/model:ro" --memory "$limit" --memory-swap "$limit" \
     --ulimit "data=$limit" --pids-limit 512 --shm-size 128m "$image" "$@")
