@@ -44,8 +44,9 @@ def cpu_image(image, version):
     tag = f"{ALGORITHM}-cpu:{version}"
     arguments = {"RUNTIME": f"petct-runtime:{version}", "ALGORITHM": ALGORITHM, "VERSION": version}
     options = [option for pair in arguments.items() for option in ("--build-arg", "=".join(pair))]
-    command = ["docker", "build", "--quiet", "--file", ROOT / "docker/algorithm/Dockerfile", *options]
-    subprocess.run([*command, "--tag", tag, ROOT], check=True, capture_output=True)
+    dockerfile = str(ROOT / "docker/algorithm/Dockerfile")
+    command = ["docker", "build", "--quiet", "--file", dockerfile, *options, "--tag", tag, str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
     yield tag
     subprocess.run(["docker", "image", "rm", tag], check=True, capture_output=True)
 
