@@ -140,8 +140,9 @@ build_on_runtime() {
   "$1" "$3" "${INDEXES[@]}" --build-arg "RUNTIME=$RUNTIME_IMAGE" "$ROOT/docker/$2"
 }
 
+# An index that does not answer is given up soon: there is a way without these packages.
 build_tensorrt() {
-  provide_wheels tensorrt 2>"$(log_of "$TENSORRT_IMAGE")" && build_on_runtime try_image tensorrt "$TENSORRT_IMAGE"
+  PIP_RETRIES=1 provide_wheels tensorrt 2>"$(log_of "$TENSORRT_IMAGE")" && build_on_runtime try_image tensorrt "$TENSORRT_IMAGE"
 }
 
 # Whatever else was asked for, the models and images for CPUs can be made; not what only NVIDIA's packages can do.

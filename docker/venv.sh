@@ -66,11 +66,12 @@ make_venv() {
 
 # If this is interrupted, the record stays empty, so that the next run creates .venv again.
 install_layer() {
-  local lock=$ROOT/$1/requirements.txt record
+  local lock=$ROOT/$1/requirements.txt record retries=5
   record=$(record_of "$1")
   say "Installing the packages of $1 into .venv"
   : >"$record"
-  if pip_install --require-hashes --requirement "$lock" 2>/dev/null ||
+  ! is_optional "$1" || retries=1
+  if pip_install --retries "$retries" --require-hashes --requirement "$lock" 2>/dev/null ||
     { ! is_optional "$1" && install_with_uv "$lock"; }; then
     cp "$lock" "$record"
   else
