@@ -36,9 +36,9 @@ def weight_of(value: ir.Value) -> NDArray[Any]:
 def add_weight(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
     """Add an initializer, or return the one of that name."""
     if name not in graph.initializers:
-        tensor = ir.tensor(np.ascontiguousarray(array), name=name)
+        tensor = ir.tensor(np.asarray(array, order="C"), name=name)
         value = ir.Value(
-            name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor
+            name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
         )
         graph.register_initializer(value)
     return graph.initializers[name]
