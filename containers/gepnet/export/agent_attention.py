@@ -82,7 +82,7 @@ class ADLA(nn.Module):
         """
         _, y, x = self.grid
         in_plane = functional.interpolate(table, size=(AGENTS_PER_AXIS, y, x), mode="trilinear")
-        rows = (in_plane + (along_y + along_x)[0]).flatten(3)
+        rows = (in_plane + along_y[0] + along_x[0]).flatten(3)
         interpolated = self.get_buffer("interpolation_z") @ rows
         return (interpolated + along_z.reshape(HEADS, AGENTS, -1, 1)).flatten(2)
 
