@@ -9,8 +9,8 @@ import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 
-from common.export.onnx.deform_conv3d.onnx_node import DOMAIN, VERSION
 from common.export.onnx.deform_conv3d.reference import deform_conv3d
+from common.export.onnx.deform_conv3d.schema import DOMAIN, VERSION
 
 Array = NDArray[np.float32]
 
@@ -106,7 +106,7 @@ def canonical_model(call: Call, opset: int) -> ir.Model:
     input_, offset = (
         tape.op(
             "Reshape",
-            [part, tape.initializer(ir.tensor(array.shape, name=name))],
+            [part, tape.initializer(ir.tensor(array.shape, name=f"{name}_shape"))],
             output=_value(name, array.shape),
         )
         for part, array, name in zip(parts, (call.input, call.offset), ("input", "offset"), strict=True)

@@ -52,9 +52,9 @@ class Graph:
             program = _trace(network, tile_shape, opset)
             weights = _weights_as_inputs(program.model.graph, tensors_of(network))
             program.optimize()
-            self._model = lower(program.model, lowering) if lowering else program.model
             # The exporter stores source lines and paths of this machine with every node.
-            ClearMetadataAndDocStringPass()(self._model)
+            ClearMetadataAndDocStringPass()(program.model)
+            self._model = lower(program.model, lowering) if lowering else program.model
         self._weights = _inputs_as_weights(self._model.graph, weights)
 
     def write(self, network: torch.nn.Module, path: Path) -> None:

@@ -1,12 +1,12 @@
 """Lowering to one 5-D GridSample, with the taps stacked along depth, and a matrix product."""
 
-import math
 from typing import Any
 
 import onnx_ir as ir
 
 from common.export.onnx.deform_conv3d.constants import floats, indices, shape
 from common.export.onnx.deform_conv3d.geometry import ConvGeometry
+from common.export.onnx.deform_conv3d.product import product
 
 OPSET = 20
 """The first opset whose GridSample supports 5-D input."""
@@ -24,10 +24,7 @@ def grid_sample(
         mode="linear",
         padding_mode="zeros",
     )
-    columns = op.Reshape(samples, shape(op, g.batch, g.groups, -1, math.prod(g.out_size)))
-    matrix = op.Reshape(weight, shape(op, g.groups, g.out_channels // g.groups, -1))
-    output = op.Reshape(op.MatMul(matrix, columns), shape(op, *g.out_shape))
-    return op.Add(output, op.Reshape(bias, shape(op, -1, 1, 1, 1)))
+    return product(op, samples, weight, bias, g)
 
 
 def _grid(op: Any, offset: ir.Value, g: ConvGeometry) -> ir.Value:

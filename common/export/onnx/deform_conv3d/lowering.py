@@ -1,5 +1,6 @@
 """Replacement of `petct::DeformConv3d` nodes by standard ONNX operators."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,10 @@ import onnx_ir as ir
 from onnxscript.rewriter import pattern, rewrite
 
 from common.export.onnx.deform_conv3d.geometry import ConvGeometry, geometry
-from common.export.onnx.deform_conv3d.onnx_node import DOMAIN
+from common.export.onnx.deform_conv3d.schema import DOMAIN
+
+MARK = "petct.DeformConv3d"
+"""Metadata of the node that ends a lowered group: the lowered node's inputs and attributes as JSON."""
 
 Lowering = Callable[[Any, ir.Value, ir.Value, ir.Value, ir.Value, ConvGeometry], ir.Value]
 """Rewrites one node: takes operator builder, input, weight, offset, bias, geometry; returns the output."""
@@ -16,7 +20,8 @@ Lowering = Callable[[Any, ir.Value, ir.Value, ir.Value, ir.Value, ConvGeometry],
 def lower(model: ir.Model, lowering: Lowering) -> ir.Model:
     """Replace every `petct::DeformConv3d` node by the operators that `lowering` writes.
 
-    Raises `ValueError` for a node whose shapes are not static.
+    The last of them carries the `MARK` by which `raise_operators` finds the node again. Raises `ValueError`
+    for a node whose shapes are not static.
     """
     geometries = {node.outputs[0].name: _node_geometry(node) for node in model.graph if node.domain == DOMAIN}
     if not geometries:
@@ -30,9 +35,24 @@ def lower(model: ir.Model, lowering: Lowering) -> ir.Model:
     def replace(
         op: Any, volume: ir.Value, weight: ir.Value, offset: ir.Value, bias: ir.Value, output: ir.Value
     ) -> ir.Value:
-        return lowering(op, volume, weight, offset, bias, geometries[output.name])
+        lowered = lowering(op, volume, weight, offset, bias, geometries[output.name])
+        _producer(lowered).metadata_props[MARK] = _mark(_producer(output))
+        return lowered
 
     return rewrite(model, pattern_rewrite_rules=[pattern.RewriteRule(match, replace)])
+
+
+def _producer(value: ir.Value) -> ir.Node:
+    node = value.producer()
+    if node is None:
+        raise ValueError(f"{value}: no node gives it")
+    return node
+
+
+def _mark(node: ir.Node) -> str:
+    inputs = [value.name for value in node.inputs if value is not None]
+    attributes = {name: attribute.value for name, attribute in node.attributes.items()}
+    return json.dumps({"inputs": inputs, "attributes": attributes}, sort_keys=True)
 
 
 def _node_geometry(node: ir.Node) -> ConvGeometry:

@@ -100,14 +100,19 @@ deform_conv3d.register_autocast("cpu", torch.float32)
 deform_conv3d.register_autocast("cuda", torch.float32)
 
 
-def _convolve(volume: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, g: ConvGeometry) -> Tensor:
+def im2col(volume: Tensor, offset: Tensor, g: ConvGeometry) -> Tensor:
+    """Sample the volume for every output voxel and tap; columns (N, C·taps, D'·H'·W')."""
     blocks = g.batch * g.deformable_groups
     z, y, x = (g.lattice(axis) for axis in range(3))
     lattice = np.broadcast_arrays(z[:, :, None, None], y[:, None, :, None], x[:, None, None, :])
     start = torch.from_numpy(np.stack(lattice, axis=1)).to(offset)
     positions = offset.reshape(blocks, g.taps, 3, *g.out_size) + start
     samples = _sample(volume.reshape(blocks, -1, *g.size), positions.transpose(1, 2).flatten(2))
-    columns = samples.reshape(g.batch, g.groups, weight[0].numel(), -1)
+    return samples.reshape(g.batch, g.channels * g.taps, -1)
+
+
+def _convolve(volume: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, g: ConvGeometry) -> Tensor:
+    columns = im2col(volume, offset, g).reshape(g.batch, g.groups, weight[0].numel(), -1)
     output = weight.reshape(g.groups, -1, weight[0].numel()) @ columns
     return output.reshape(g.out_shape) + bias[:, None, None, None]
 

@@ -1,8 +1,9 @@
 import onnx
 import torch
 
-from common.export.onnx.deform_conv3d.onnx_node import DOMAIN, TRANSLATIONS
+from common.export.onnx.deform_conv3d.onnx_node import TRANSLATIONS
 from common.export.onnx.deform_conv3d.reference import deform_conv3d
+from common.export.onnx.deform_conv3d.schema import DOMAIN
 from tests.support.deform_conv3d import Call, random_call
 
 
