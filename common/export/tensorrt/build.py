@@ -18,8 +18,9 @@ from pydantic.dataclasses import dataclass
 
 from common.documents import STRICT, decode, plain
 from common.errors import MachineError, ModelError, PetctError
-from common.export.tensorrt.carrier import LIBRARIES, AMPERE_AND_LATER, link_library, load_library
+from common.export.tensorrt.carrier import AMPERE_AND_LATER, LIBRARIES, link_library, load_library
 from common.export.tensorrt.failures import explain_build, explain_parsing
+from common.inference.engines import deform_im2col3d
 from common.inference.files import Carrier
 from common.memory import peak_memory
 
@@ -91,10 +92,7 @@ def compile_engine(request: Request) -> Built:
     """Compile in this process; `ModelError` naming the layer that cannot be compiled."""
     start = time.monotonic()
     trt = load_library(request.carrier)
-    if request.plugin:
-        from common.export.tensorrt.plugin import register
-
-        register(trt)
+    creator = deform_im2col3d.register(trt) if request.plugin else None  # held until the engine is built
     logger = _logger(trt)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -105,6 +103,7 @@ def compile_engine(request: Request) -> Built:
     target = _choose_target(trt, config, request)
     _add_profiles(builder, config, network, request.batches)
     engine = builder.build_serialized_network(network, config)
+    del creator
     if engine is None:
         raise ModelError(
             f"{request.onnx.name}: {explain_build(network, logger.errors, request.target)}; {REMEDY}"

@@ -10,11 +10,12 @@ from tempfile import TemporaryDirectory
 import onnx_ir as ir
 
 from common.errors import ModelError
+from common.export.onnx.float16_error import measure_float16
 from common.export.onnx.for_tensorrt import Deform, for_tensorrt
-from common.export.onnx.rounding import measure_float16
 from common.export.tensorrt.batches import with_batches
 from common.export.tensorrt.build import Built, Request, build
-from common.export.tensorrt.carrier import AMPERE_AND_LATER, TURING, require_library
+from common.export.tensorrt.carrier import AMPERE_AND_LATER, LIBRARIES, TURING, require_library
+from common.export.tensorrt.cubins import write_cubins
 from common.hashes import sha256_of
 from common.inference.files import Carrier, EngineFile, KernelFile
 from common.inference.network import Fold, Network
@@ -128,8 +129,7 @@ class _Compiler:
 
     def _compile_fold(self, network: Network, fold: Fold, progress: str) -> Fold:
         assert fold.path is not None
-        exact = ir.load(fold.path)
-        rounded = for_tensorrt(exact, self._options.deform)
+        rounded = for_tensorrt(ir.load(fold.path), self._options.deform)
         plugin = any(node.domain == PROJECT_DOMAIN for node in rounded.graph)
         batches = self._batches(network)
         typed = with_batches(rounded, fold.path.name) if len(batches) > 1 else rounded
@@ -140,7 +140,7 @@ class _Compiler:
                 self._compile_engine(path, target, batches, plugin, progress)
                 for target in self._options.targets
             )
-        float16 = measure_float16(exact, rounded, (len(network.channels), *network.patch))
+        float16 = measure_float16(fold.path)
         logger.info(
             "%s: float16 changes the logits by %.1e of their standard deviation (root mean square)",
             progress,
@@ -177,10 +177,13 @@ class _Compiler:
     def _written_kernels(self) -> tuple[KernelFile, ...]:
         """The kernels' files, which all networks share."""
         if not self._kernels:
-            from common.export.tensorrt.cubins import write_cubins
-
             self._kernels = write_cubins(self._staging)
         return self._kernels
+
+
+def targets_of(carrier: Carrier, choice: str) -> tuple[str, ...]:
+    """The targets that `--targets` stands for; one, whatever its name, where the carrier has no choice."""
+    return TARGETS[choice] if LIBRARIES[carrier].chooses_target else TARGETS["default"]
 
 
 def engine_name(network: str, target: str) -> str:
