@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> None:
-    """Export the checkpoint, with the settings that were given, and compile it for GPUs where that is wanted."""
+    """Export the checkpoint with the settings that were given, and compile it for GPUs where wanted."""
     given = given_settings(arguments)
     require_possible(given)
     require_consistent(arguments)

@@ -55,13 +55,15 @@ def add_gpu_options(parser: argparse.ArgumentParser) -> None:
 
 
 def require_consistent(arguments: argparse.Namespace) -> None:
-    """Raise `InputError` for options that do not go together, `MachineError` where TensorRT is not installed."""
+    """Raise `InputError` for options that do not go together, `MachineError` where TensorRT is missing."""
     given = [name for name in NEEDS_TENSORRT if getattr(arguments, name) is not None]
     if given and not arguments.tensorrt:
         option = f"--{given[0].replace('_', '-')}"
-        raise InputError(f"{option}: found no --tensorrt, which it belongs to; add --tensorrt or leave it out")
+        raise InputError(
+            f"{option}: found no --tensorrt, which it belongs to; add --tensorrt or leave it out"
+        )
     if arguments.no_cpu and arguments.cpu_weights:
-        raise InputError("--cpu-weights: found --no-cpu, which leaves these weights out; leave one of them out")
+        raise InputError("--cpu-weights: found --no-cpu, which leaves these weights out; choose one")
     if arguments.carrier == "tensorrt" and arguments.targets:
         raise InputError(
             "--targets: the full tensorrt builds for the GPU that is here alone; leave --targets out"

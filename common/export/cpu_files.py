@@ -74,7 +74,7 @@ def _round(network: Network, fold: Fold, staging: Path) -> Fold:
     tile = np.random.default_rng(SEED).standard_normal((1, *shape), np.float32)
     parity = compare(_logits(exact, tile, staging), _logits(path, tile, staging))
     logger.info(
-        "%s, fold %s: weights in float16, %.0f MiB, change the logits by %.1e of their standard deviation, %.0f s",
+        "%s, fold %s: weights in float16, %.0f MiB, change the logits by %.1e of their deviation, %.0f s",
         network.name,
         fold.name,
         path.stat().st_size / MIB,

@@ -38,9 +38,9 @@ def write_model(folder: Path, model: Model) -> None:
 def replace_networks(folder: Path, staging: Path, model: Model) -> None:
     """Let a model folder describe `model`, whose new files lie in `staging`, a folder in it.
 
-    New files have other names than those that the folder describes. They are moved first, then `model.json` is
-    replaced, and what it no longer names is removed: whenever this is interrupted, the folder is whole. Raises
-    `ModelError` for a folder that cannot be written, `OSError` for a file that cannot be moved.
+    New files have other names than those that the folder describes. They are moved first, then `model.json`
+    is replaced, and what it no longer names is removed: whenever this is interrupted, the folder is whole.
+    Raises `ModelError` for a folder that cannot be written, `OSError` for a file that cannot be moved.
     """
     for path in staging.iterdir():
         path.replace(folder / path.name)

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from common.errors import MachineError, ModelError
+from common.export.onnx.editing import weight_of
 
 MIN_ELEMENTS = 256
 """Smaller tensors, such as scales and biases, stay float32: they weigh nothing."""
@@ -37,9 +38,7 @@ def _is_large(value: ir.Value) -> bool:
 
 def _narrow(graph: ir.Graph, value: ir.Value, file: str) -> None:
     """Replace a weight by one of half the size and a Cast, whose output has the weight's name."""
-    name = value.name
-    assert name is not None and value.const_value is not None
-    exact = value.const_value.numpy()
+    name, exact = str(value.name), weight_of(value)
     if not np.abs(exact).max() <= MAX_FLOAT16:
         raise ModelError(
             f"{file}: tensor {name} has values up to {np.abs(exact).max():g}, float16 holds at most "

@@ -15,14 +15,14 @@ SHAPES = {"Reshape": 1, "Resize": 3}
 def with_batches(model: ir.Model, name: str) -> ir.Model:
     """A copy of a network that was written for one tile, with a symbolic first axis.
 
-    Raises `ModelError` where a shape in the network is fixed for one tile, as of networks with attention, naming
-    the layer; `name` is the file's.
+    Raises `ModelError` where a shape in the network is fixed for one tile, as of networks with attention,
+    naming the layer; `name` is the file's.
     """
     for node in _after_input(model.graph):
         if _fixes_batch(node):
             raise ModelError(
-                f"{name}: layer {node.name} ({node.op_type}) has a fixed shape, so the network takes one tile at a "
-                "time; leave --batch-mirrorings out"
+                f"{name}: layer {node.name} ({node.op_type}) has a fixed shape, so the network takes one tile "
+                "at a time; leave --batch-mirrorings out"
             )
     batched = model.clone()
     for value in (*batched.graph.inputs, *batched.graph.outputs):

@@ -1,8 +1,8 @@
 """Compile one ONNX file into one engine file, in a process of its own.
 
-`python -m common.export.tensorrt.build` reads a `Request` as JSON on stdin and writes a `Built` as JSON on stdout.
-The process is needed for three reasons: TensorRT ends it on some failures, what it allocates is freed with it,
-and plugins need a link to the library on the loader's path, which counts when a process starts.
+`python -m common.export.tensorrt.build` reads a `Request` as JSON on stdin and writes a `Built` as JSON on
+stdout. The process is needed for three reasons: TensorRT ends it on some failures, what it allocates is freed
+with it, and plugins need a link to the library on the loader's path, which counts when a process starts.
 """
 
 import json
@@ -64,8 +64,8 @@ class Built:
 def build(request: Request) -> Built:
     """Compile in a process of its own.
 
-    Raises `ModelError` where TensorRT cannot compile the network, naming the layer, and `MachineError` where the
-    process ends otherwise.
+    Raises `ModelError` where TensorRT cannot compile the network, naming the layer, and `MachineError` where
+    the process ends otherwise.
     """
     with TemporaryDirectory(prefix="petct-") as folder:
         link_library(request.carrier, Path(folder))
@@ -111,10 +111,10 @@ def compile_engine(request: Request) -> Built:
     try:
         request.engine.write_bytes(engine)
     except OSError as error:
-        raise MachineError(f"{request.engine}: cannot be written ({error.strerror}); free some space") from error
-    return Built(
-        trt.__version__, target, logger.activation_memory, time.monotonic() - start, peak_memory()
-    )
+        raise MachineError(
+            f"{request.engine}: cannot be written ({error.strerror}); free some space"
+        ) from error
+    return Built(trt.__version__, target, logger.activation_memory, time.monotonic() - start, peak_memory())
 
 
 def _logger(trt: Any) -> Any:

@@ -1,8 +1,8 @@
 """The two libraries that build engines, and all in which they differ here.
 
-TensorRT-RTX builds for every GPU from compute capability 7.5, on a machine without one. The full TensorRT builds for
-the GPU that is there; it is for GPUs that the former does not know, such as a V100, and for a company that
-pins its version. No engine was ever built here with the full TensorRT.
+TensorRT-RTX builds for every GPU from compute capability 7.5, on a machine without one. The full TensorRT
+builds for the GPU that is there; it is for GPUs that the former does not know, such as a V100, and for a
+company that pins its version. No engine was ever built here with the full TensorRT.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Library:
     packages: str
     """What pip installs."""
     link: tuple[str, str, str] | None
-    """Package and name of the library's file, and the name under which plugins look for it on the loader's path."""
+    """Package and name of the library's file, and the name under which plugins look for it."""
     chooses_target: bool
     """Whether it builds for GPUs that are not there."""
 
@@ -59,7 +59,7 @@ def load_library(carrier: Carrier) -> ModuleType:
 
 
 def link_library(carrier: Carrier, folder: Path) -> None:
-    """Put a link to the library into `folder`, under the name that plugins need; without it the process aborts."""
+    """Put a link to the library into `folder`, under the name that plugins need to not abort the process."""
     if (link := LIBRARIES[carrier].link) is None:
         return
     package, file, name = link

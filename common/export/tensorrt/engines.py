@@ -75,19 +75,21 @@ def add_engines(folder: Path, algorithm: str, options: EngineOptions | None = No
 
 
 def _without_engines(folder: Path, model: Model) -> Model:
-    """The model with its ONNX files alone; a folder that has engines loses them here, as new ones have their names."""
+    """The model with its ONNX files alone; the folder loses its engines here, as new ones have their names."""
     for network in model.networks:
         for fold in network.folds:
-            if fold.path is None:
-                raise ModelError(
-                    f"{folder / MODEL_FILE}: fold {fold.name} of network {network.name} has no ONNX file to compile "
-                    f"from; {EXPORT_AGAIN}"
-                )
+            _onnx_of(fold)
     plain = replace(model, networks=tuple(_plain(network) for network in model.networks))
     if plain != model:
         with new_network_files(folder) as staging:
             replace_networks(folder, staging, plain)
     return plain
+
+
+def _onnx_of(fold: Fold) -> Path:
+    if fold.path is None:
+        raise ModelError(f"{MODEL_FILE}: fold {fold.name} has no ONNX file to compile; {EXPORT_AGAIN}")
+    return fold.path
 
 
 def _plain(network: Network) -> Network:
@@ -100,9 +102,7 @@ def _moved(model: Model, folder: Path) -> Model:
 
     def moved(network: Network) -> Network:
         folds = tuple(
-            replace(
-                fold, engines=tuple(replace(file, path=folder / file.path.name) for file in fold.engines)
-            )
+            replace(fold, engines=tuple(replace(file, path=folder / file.path.name) for file in fold.engines))
             for fold in network.folds
         )
         kernels = tuple(replace(file, path=folder / file.path.name) for file in network.kernels)
@@ -128,19 +128,19 @@ class _Compiler:
         return replace(network, folds=folds, kernels=self._written_kernels() if plugin else ())
 
     def _compile_fold(self, network: Network, fold: Fold, progress: str) -> Fold:
-        assert fold.path is not None
-        rounded = for_tensorrt(ir.load(fold.path), self._options.deform)
+        onnx = _onnx_of(fold)
+        rounded = for_tensorrt(ir.load(onnx), self._options.deform)
         plugin = any(node.domain == PROJECT_DOMAIN for node in rounded.graph)
         batches = self._batches(network)
-        typed = with_batches(rounded, fold.path.name) if len(batches) > 1 else rounded
+        typed = with_batches(rounded, onnx.name) if len(batches) > 1 else rounded
         with TemporaryDirectory(dir=self._staging.parent, prefix=self._staging.name) as folder:
-            path = Path(folder) / fold.path.name
+            path = Path(folder) / onnx.name
             ir.save(typed, path)
             engines = tuple(
                 self._compile_engine(path, target, batches, plugin, progress)
                 for target in self._options.targets
             )
-        float16 = measure_float16(fold.path)
+        float16 = measure_float16(onnx)
         logger.info(
             "%s: float16 changes the logits by %.1e of their standard deviation (root mean square)",
             progress,
@@ -193,8 +193,8 @@ def engine_name(network: str, target: str) -> str:
 
 def _log(progress: str, built: Built, size: int) -> None:
     logger.info(
-        "%s: engine for compute capability %s, %.0f MiB, %.2f GiB of GPU memory for activations, %.0f s, %.2f GiB "
-        "of memory here",
+        "%s: engine for compute capability %s, %.0f MiB, %.2f GiB of GPU memory for activations, "
+        "%.0f s, %.2f GiB of memory here",
         progress,
         built.target,
         size / MIB,
