@@ -85,7 +85,7 @@ def export_network(
         exporter.export(fold, f"{name}, fold {number} of {len(folds)}")
         for number, fold in enumerate(folds, start=1)
     )
-    memory = tile_memory(exported[0].path, (len(channels), *patch))
+    memory = tile_memory(exporter.path(folds[0]), (len(channels), *patch))
     logger.info("%s: one tile takes %.0f MiB", name, memory / MIB)
     return Network(
         name=name,
@@ -116,9 +116,12 @@ class _Exporter(Generic[TorchNetwork]):
         self._tile_shape, self._compared = tile_shape, compared
         self._graph: Graph | None = None
 
+    def path(self, fold: str) -> Path:
+        return self._folder / f"{self._name}_fold_{fold}.onnx"
+
     def export(self, fold: str, progress: str) -> Fold:
         start = time.monotonic()
-        path = self._folder / f"{self._name}_fold_{fold}.onnx"
+        path = self.path(fold)
         logger.info("%s: exporting %s", progress, path.name)
         network = self._load(fold)
         arranged = self._arrange(network)

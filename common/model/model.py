@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, config=STRICT)
 class Model:
-    """A model folder whose hashes have been checked."""
+    """A model folder whose ONNX files' hashes have been checked."""
 
     algorithm: str
     networks: tuple[Network, ...]

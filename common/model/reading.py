@@ -1,27 +1,34 @@
 """A model folder, read and refused when a hash does not fit.
 
-The folder is what the platform mounts at `/opt/ml/model`. It holds JSON and ONNX, never a pickle.
+The folder is what the platform mounts at `/opt/ml/model`. It holds JSON, ONNX, compiled engines and kernels,
+never a pickle.
 """
 
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from common.documents import decode
 from common.errors import ModelError
-from common.inference.network import Fold
-from common.model.hashes import sha256_of
+from common.hashes import sha256_of
+from common.inference.files import EngineFile, KernelFile
+from common.inference.network import Fold, Network
 from common.model.model import EXPORT_AGAIN, MODEL_FILE, Model
 
-READABLE_VERSIONS = (1, 2, 3)
+READABLE_VERSIONS = (1, 2, 3, 4)
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 CHECKPOINT_FILES = ("plans.json", "plans.pkl", "fold_*/*", "*.pth", "*.model")
 """What a training leaves, at the top of its folder."""
 
+Compiled = TypeVar("Compiled", EngineFile, KernelFile)
+
 
 def read_model(folder: Path, algorithm: str) -> Model:
-    """The model of `algorithm` in `folder`, with absolute paths and every hash checked.
+    """The model of `algorithm` in `folder`, with absolute paths and the ONNX files' hashes checked.
+
+    Of engines and kernels only that they are there is checked: they are gigabytes, of which a run loads a
+    part, so whoever loads one checks its hash.
 
     Raises `ModelError` for a folder that is missing, damaged, altered, of another algorithm or format,
     or that holds a pickle.
@@ -40,11 +47,7 @@ def read_model(folder: Path, algorithm: str) -> Model:
         if not network.folds:
             raise _wrong(folder, f"network {network.name} has no folds, expected at least one")
     _refuse_pickles(folder)
-    networks = tuple(
-        replace(network, folds=tuple(_checked(folder, fold) for fold in network.folds))
-        for network in model.networks
-    )
-    return replace(model, networks=networks)
+    return replace(model, networks=tuple(_located(folder, network) for network in model.networks))
 
 
 def algorithm_of(folder: Path) -> str:
@@ -110,22 +113,51 @@ def _tarball(algorithm: str) -> str:
 def _refuse_pickles(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in PICKLE_SUFFIXES:
-            raise ModelError(f"{path}: found a pickle, expected JSON and ONNX files only; {EXPORT_AGAIN}")
+            raise ModelError(f"{path}: found a pickle, expected JSON and networks only; {EXPORT_AGAIN}")
 
 
-def _checked(folder: Path, fold: Fold) -> Fold:
-    path = folder / fold.path
+def _located(folder: Path, network: Network) -> Network:
+    """The network with absolute paths of files that are there."""
+    return replace(
+        network,
+        folds=tuple(_fold_located(folder, network, fold) for fold in network.folds),
+        kernels=_compiled_located(folder, network.kernels, f"a kernel of network {network.name}"),
+    )
+
+
+def _fold_located(folder: Path, network: Network, fold: Fold) -> Fold:
+    if fold.path is None and not fold.engines:
+        raise _wrong(
+            folder, f"fold {fold.name} of network {network.name} has no files, expected ONNX or engines"
+        )
+    engines = _compiled_located(folder, fold.engines, f"an engine of fold {fold.name}")
+    if fold.path is None:
+        return replace(fold, engines=engines)
+    path = _file_in(folder, fold.path, f"the network of fold {fold.name}")
+    _require_hash(path, fold.sha256)
+    return replace(fold, path=path, engines=engines)
+
+
+def _compiled_located(folder: Path, files: tuple[Compiled, ...], purpose: str) -> tuple[Compiled, ...]:
+    return tuple(replace(file, path=_file_in(folder, file.path, purpose)) for file in files)
+
+
+def _file_in(folder: Path, name: Path, purpose: str) -> Path:
+    path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise _wrong(folder, f"names {fold.path}, expected a file inside the folder")
+        raise _wrong(folder, f"names {name}, expected a file inside the folder")
     if not path.is_file():
-        raise ModelError(f"{path}: no such file, expected the network of fold {fold.name}; {EXPORT_AGAIN}")
+        raise ModelError(f"{path}: no such file, expected {purpose}; {EXPORT_AGAIN}")
+    return path
+
+
+def _require_hash(path: Path, expected: str) -> None:
     try:
         found = sha256_of(path)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-    if found != fold.sha256:
-        raise ModelError(f"{path}: altered, found sha256 {found}, expected {fold.sha256}; {EXPORT_AGAIN}")
-    return replace(fold, path=path)
+    if found != expected:
+        raise ModelError(f"{path}: altered, found sha256 {found}, expected {expected}; {EXPORT_AGAIN}")
 
 
 def _wrong(folder: Path, reason: str) -> ModelError:

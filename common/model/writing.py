@@ -11,26 +11,44 @@ from typing import Any
 
 from common.documents import plain
 from common.errors import MachineError, ModelError
-from common.inference.network import Fold
-from common.model.hashes import sha256_of
+from common.hashes import sha256_of
+from common.inference.network import Fold, Network
 from common.model.model import MODEL_FILE, Model
-from common.model.reading import read_model_file
+from common.model.reading import Compiled, read_model_file
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 STAGING_PREFIX = ".export-"
+NETWORK_FILES = ("*.onnx", "*.engine", "*.cubin")
+"""What an earlier export may have left, and a later one replaces."""
 
 
 def write_model(folder: Path, model: Model) -> None:
-    """Write `model.json` for the network files, which lie in `folder` already.
+    """Write `model.json` for the network files, which lie in `folder` already; replaces an earlier one whole.
 
-    Inside `new_model_folder` an interrupted export leaves no folder that could be taken for a whole one.
+    The ONNX files' hashes are computed here; engines and kernels bring theirs. Inside `new_model_folder` an
+    interrupted export leaves no folder that could be taken for a whole one. Raises `ModelError` for a folder
+    that cannot be written.
     """
-    networks = tuple(
-        replace(network, folds=tuple(_as_written(folder, fold) for fold in network.folds))
-        for network in model.networks
+    networks = tuple(_as_written(folder, network) for network in model.networks)
+    _replace_model_file(
+        folder, {"format_version": FORMAT_VERSION, **plain(replace(model, networks=networks))}
     )
-    document = {"format_version": FORMAT_VERSION, **plain(replace(model, networks=networks))}
-    (folder / MODEL_FILE).write_text(_text(document))
+
+
+def replace_networks(folder: Path, staging: Path, model: Model) -> None:
+    """Let a model folder describe `model`, whose new files lie in `staging`, a folder in it.
+
+    New files have other names than those that the folder describes. They are moved first, then `model.json`
+    is replaced, and what it no longer names is removed: whenever this is interrupted, the folder is whole.
+    Raises `ModelError` for a folder that cannot be written, `OSError` for a file that cannot be moved.
+    """
+    for path in staging.iterdir():
+        path.replace(folder / path.name)
+    write_model(folder, model)
+    named = {path.name for path in _files_of(model)}
+    for path in _network_files(folder):
+        if path.name not in named:
+            path.unlink()
 
 
 def write_run(folder: Path, run: Mapping[str, Any]) -> None:
@@ -38,7 +56,12 @@ def write_run(folder: Path, run: Mapping[str, Any]) -> None:
 
     Raises `ModelError` for a folder that holds no model or cannot be written.
     """
-    document = read_model_file(folder) | {"format_version": FORMAT_VERSION, "run": dict(run)}
+    _replace_model_file(
+        folder, read_model_file(folder) | {"format_version": FORMAT_VERSION, "run": dict(run)}
+    )
+
+
+def _replace_model_file(folder: Path, document: Mapping[str, Any]) -> None:
     try:
         with TemporaryDirectory(dir=folder, prefix=STAGING_PREFIX) as staging:
             unfinished = Path(staging) / MODEL_FILE
@@ -48,6 +71,16 @@ def write_run(folder: Path, run: Mapping[str, Any]) -> None:
         raise ModelError(
             f"{folder}: cannot be written ({error.strerror}); check space and permissions"
         ) from error
+
+
+@contextmanager
+def new_network_files(folder: Path) -> Iterator[Path]:
+    """A temporary folder in a model folder, for files that `replace_networks` takes over.
+
+    Raises `MachineError` where the machine cannot write.
+    """
+    with _machine_errors(folder), TemporaryDirectory(dir=folder, prefix=STAGING_PREFIX) as staging:
+        yield Path(staging)
 
 
 @contextmanager
@@ -68,10 +101,15 @@ def new_model_folder(folder: Path) -> Iterator[Path]:
         staging = TemporaryDirectory(dir=folder, prefix=STAGING_PREFIX)
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written ({error.strerror}); choose another --model") from error
+    with _machine_errors(folder), staging as name:
+        yield Path(name)
+        _take_over(Path(name), folder)
+
+
+@contextmanager
+def _machine_errors(folder: Path) -> Iterator[None]:
     try:
-        with staging as name:
-            yield Path(name)
-            _take_over(Path(name), folder)
+        yield
     except OSError as error:
         raise MachineError(
             f"{error.filename or folder}: the export fails ({error.strerror}); check space and permissions"
@@ -80,7 +118,7 @@ def new_model_folder(folder: Path) -> Iterator[Path]:
 
 def _take_over(staging: Path, folder: Path) -> None:
     (folder / MODEL_FILE).unlink(missing_ok=True)
-    for stale in folder.glob("*.onnx"):
+    for stale in _network_files(folder):
         stale.unlink()
     for path in sorted(staging.iterdir(), key=lambda path: path.name == MODEL_FILE):
         path.replace(folder / path.name)
@@ -88,9 +126,38 @@ def _take_over(staging: Path, folder: Path) -> None:
         shutil.rmtree(interrupted)
 
 
-def _as_written(folder: Path, fold: Fold) -> Fold:
-    """The fold with its file's hash, and the path relative to the folder."""
-    return replace(fold, path=fold.path.relative_to(folder), sha256=sha256_of(fold.path))
+def _network_files(folder: Path) -> list[Path]:
+    return [path for pattern in NETWORK_FILES for path in folder.glob(pattern)]
+
+
+def _files_of(model: Model) -> Iterator[Path]:
+    """All network files that a model names."""
+    for network in model.networks:
+        for fold in network.folds:
+            files = network.files(fold)
+            yield from [files.onnx] if files.onnx else []
+            yield from (file.path for file in (*files.engines, *files.kernels))
+
+
+def _as_written(folder: Path, network: Network) -> Network:
+    """The network with paths relative to the folder."""
+    return replace(
+        network,
+        folds=tuple(_fold_as_written(folder, fold) for fold in network.folds),
+        kernels=_compiled_as_written(folder, network.kernels),
+    )
+
+
+def _fold_as_written(folder: Path, fold: Fold) -> Fold:
+    """The fold with its ONNX file's hash, where there is one, and paths relative to the folder."""
+    engines = _compiled_as_written(folder, fold.engines)
+    if fold.path is None:
+        return replace(fold, engines=engines, sha256="")
+    return replace(fold, path=fold.path.relative_to(folder), sha256=sha256_of(fold.path), engines=engines)
+
+
+def _compiled_as_written(folder: Path, files: tuple[Compiled, ...]) -> tuple[Compiled, ...]:
+    return tuple(replace(file, path=file.path.relative_to(folder)) for file in files)
 
 
 def _text(document: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
 from common.export.checkpoints.v1.plans import MIRROR_AXES, find_plans
 from common.export.checkpoints.v1.postprocessing import read_postprocessing
 from common.export.network import export_network
-from common.model.hashes import sha256_of_all
+from common.hashes import sha256_of_all
 from common.model.model import Model
 from common.model.writing import new_model_folder, write_model
 from containers.gepnet.export.checkpoint import CLASSES, load_network, read_plans

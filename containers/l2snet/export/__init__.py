@@ -23,8 +23,8 @@ from common.export.checkpoints.v1.postprocessing import read_postprocessing
 from common.export.checkpoints.v1.unet import load_unet
 from common.export.network import export_network
 from common.export.onnx.parity import smallest_patch
+from common.hashes import sha256_of_all
 from common.inference.network import Network
-from common.model.hashes import sha256_of_all
 from common.model.model import Model
 from common.model.writing import new_model_folder, write_model
 from common.nnunet.plans import Plans

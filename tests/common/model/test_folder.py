@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from common.errors import MachineError, ModelError
+from common.hashes import sha256_of
+from common.inference.files import EngineFile, KernelFile
 from common.inference.network import Fold, Network, Parity
-from common.model.hashes import sha256_of, sha256_of_all
 from common.model.model import Model
 from common.model.reading import read_model
 from common.model.writing import new_model_folder, write_model, write_run
@@ -45,6 +46,24 @@ def write(folder: Path, content: bytes = b"weights", names: tuple[str, ...] = ("
     return read_model(folder, "demo")
 
 
+def compile_network(folder: Path, *, keep_onnx: bool = True) -> Model:
+    """Add one small file for an engine of each fold, and one for a kernel, to a folder that `write` made."""
+    model = read_model(folder, "demo")
+    (network,) = model.networks
+    (folder / "im2col.sm75.cubin").write_bytes(b"kernel")
+    folds = []
+    for fold in network.folds:
+        path = folder / f"fold_{fold.name}.sm75.engine"
+        path.write_bytes(b"engine" + fold.name.encode())
+        engine = EngineFile(path, "tensorrt_rtx", "1.7.1", "7.5", "float16", (1,), 64, sha256_of(path))
+        kept = fold.path if keep_onnx else None
+        folds.append(replace(fold, path=kept, engines=(engine,), float16=Parity(1e-3, 0.5)))
+    kernel = KernelFile(folder / "im2col.sm75.cubin", "7.5", sha256_of(folder / "im2col.sm75.cubin"))
+    compiled = replace(network, folds=tuple(folds), kernels=(kernel,))
+    write_model(folder, replace(model, networks=(compiled,)))
+    return read_model(folder, "demo")
+
+
 def edit(folder: Path, change: Callable[[Any], object]) -> None:
     """Change `model.json`."""
     document = json.loads((folder / "model.json").read_text())
@@ -68,15 +87,77 @@ def test_a_model_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert (network.channels, network.patch, network.classes) == (("CT", "PET"), (8, 8, 8), 2)
     assert (network.mirror_axes, network.tile_memory) == ((0, 2), 1000)
     assert [fold.name for fold in network.folds] == ["0", "1"]
-    assert [fold.path.read_bytes() for fold in network.folds] == [b"weights0", b"weights1"]
-    assert all(fold.sha256 == sha256_of(fold.path) for fold in network.folds)
+    paths = [fold.path for fold in network.folds if fold.path is not None]
+    assert [path.read_bytes() for path in paths] == [b"weights0", b"weights1"]
+    assert [fold.sha256 for fold in network.folds] == [sha256_of(path) for path in paths]
     assert network.folds[0].parity == Parity(1e-6, 0.5)
 
 
 def test_a_model_folder_can_be_moved(tmp_path: Path) -> None:
     write(tmp_path / "model")
     (tmp_path / "model").rename(tmp_path / "elsewhere")
-    assert read_model(tmp_path / "elsewhere", "demo").networks[0].folds[0].path.is_file()
+    path = read_model(tmp_path / "elsewhere", "demo").networks[0].folds[0].path
+    assert path == tmp_path / "elsewhere" / "fold_0.onnx"
+    assert path.is_file()
+
+
+def test_engines_and_kernels_come_back_as_they_were_written(tmp_path: Path) -> None:
+    write(tmp_path)
+    network = compile_network(tmp_path).networks[0]
+    files = network.files(network.folds[1])
+    path = tmp_path / "fold_1.sm75.engine"
+    assert files.onnx == tmp_path / "fold_1.onnx"
+    assert files.engines == (
+        EngineFile(path, "tensorrt_rtx", "1.7.1", "7.5", "float16", (1,), 64, sha256_of(path)),
+    )
+    assert [(kernel.path, kernel.capability) for kernel in files.kernels] == [
+        (tmp_path / "im2col.sm75.cubin", "7.5")
+    ]
+    assert network.folds[1].float16 == Parity(1e-3, 0.5)
+
+
+def test_a_folder_for_gpus_only_has_no_onnx(tmp_path: Path) -> None:
+    write(tmp_path)
+    folds = compile_network(tmp_path, keep_onnx=False).networks[0].folds
+    for path in tmp_path.glob("*.onnx"):
+        path.unlink()
+    assert read_model(tmp_path, "demo").networks[0].folds == folds
+    assert [(fold.path, fold.sha256, len(fold.engines)) for fold in folds] == [(None, "", 1)] * 2
+
+
+def test_a_fold_with_neither_onnx_nor_engines_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    edit(tmp_path, lambda document: document["networks"][0]["folds"][1].update(path=None))
+    assert "fold 1 of network segmentation has no files, expected ONNX or engines" in refusal(tmp_path)
+
+
+def test_the_hash_of_an_engine_is_left_to_whoever_loads_it(tmp_path: Path) -> None:
+    write(tmp_path)
+    model = compile_network(tmp_path)
+    (tmp_path / "fold_0.sm75.engine").write_bytes(b"altered")
+    (tmp_path / "im2col.sm75.cubin").write_bytes(b"altered")
+    assert read_model(tmp_path, "demo") == model
+
+
+@pytest.mark.parametrize(
+    ("name", "purpose"),
+    [
+        ("fold_0.sm75.engine", "an engine of fold 0"),
+        ("im2col.sm75.cubin", "a kernel of network segmentation"),
+    ],
+)
+def test_an_engine_or_kernel_that_is_not_there_is_named(tmp_path: Path, name: str, purpose: str) -> None:
+    write(tmp_path)
+    compile_network(tmp_path)
+    (tmp_path / name).unlink()
+    assert f"{name}: no such file, expected {purpose}" in refusal(tmp_path)
+
+
+def test_an_earlier_models_engines_and_kernels_are_removed(tmp_path: Path) -> None:
+    write(tmp_path)
+    compile_network(tmp_path)
+    write(tmp_path, names=("0",))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0.onnx", "model.json"]
 
 
 def test_an_earlier_model_is_replaced_whole(tmp_path: Path) -> None:
@@ -190,7 +271,7 @@ def test_a_missing_model_json_is_named(tmp_path: Path) -> None:
         ("\0\xff", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("[]", "found a list, expected a JSON object"),
-        ("{}", "found format version None, expected 3"),
+        ("{}", "found format version None, expected 4"),
     ],
 )
 def test_a_model_json_that_is_no_model_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -205,8 +286,8 @@ def test_an_unreadable_model_json_is_refused(tmp_path: Path) -> None:
 
 def test_another_format_version_is_refused(tmp_path: Path) -> None:
     write(tmp_path)
-    edit(tmp_path, lambda document: document.update(format_version=4))
-    assert "found format version 4, expected 3" in refusal(tmp_path)
+    edit(tmp_path, lambda document: document.update(format_version=5))
+    assert "found format version 5, expected 4" in refusal(tmp_path)
 
 
 def test_another_algorithm_is_refused(tmp_path: Path) -> None:
@@ -282,6 +363,22 @@ def test_a_file_outside_the_folder_is_refused(tmp_path: Path, name: str) -> None
     assert f"names {target}, expected a file inside the folder" in refusal(folder)
 
 
+@pytest.mark.parametrize("kind", ["engine", "kernel"])
+def test_an_engine_or_kernel_outside_the_folder_is_refused(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "model"
+    write(folder)
+    compile_network(folder)
+    (tmp_path / "outside").touch()
+
+    def move(document: Any) -> None:
+        (network,) = document["networks"]
+        files = network["folds"][0]["engines"] if kind == "engine" else network["kernels"]
+        files[0]["path"] = "../outside"
+
+    edit(folder, move)
+    assert "names ../outside, expected a file inside the folder" in refusal(folder)
+
+
 def test_a_missing_network_file_is_named(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "fold_1.onnx").unlink()
@@ -309,16 +406,22 @@ def test_a_model_error_exits_with_3() -> None:
     assert ModelError.exit_code == 3
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_folder_of_an_earlier_format_is_read(tmp_path: Path, version: int) -> None:
     model = write(tmp_path)
 
     def age(document: Any) -> None:
         document["format_version"] = version
+        (network,) = document["networks"]
+        del network["kernels"]
+        for fold in network["folds"]:
+            del fold["engines"], fold["float16"]
+        if version == 3:
+            return
         del document["interface"]
         if version == 1:
             del document["run"]
-        for parity in (fold["parity"] for fold in document["networks"][0]["folds"]):
+        for parity in (fold["parity"] for fold in network["folds"]):
             parity["spread"] = parity.pop("standard_deviation")
             if version == 1:
                 del parity["relative_rms_difference"], parity["changed_voxels"]
@@ -358,14 +461,3 @@ def test_settings_that_cannot_be_written_leave_the_folder_as_it_was(
     monkeypatch.undo()
     assert read_model(tmp_path, "demo") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0.onnx", "fold_1.onnx", "model.json"]
-
-
-def test_the_hash_over_files_covers_one_that_lies_elsewhere(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    inside, outside = tmp_path / "folder/weights", tmp_path / "plans.json"
-    inside.write_bytes(b"weights")
-    outside.write_text("{}")
-    before = sha256_of_all(tmp_path / "folder", [inside, outside])
-    assert sha256_of_all(tmp_path / "folder", [inside, outside]) == before
-    outside.write_text("{ }")
-    assert sha256_of_all(tmp_path / "folder", [inside, outside]) != before

@@ -13,7 +13,7 @@ from common.demo.phantom.phantom import make_phantom
 from common.demo.phantom.writing import write_phantom
 from common.export.checkpoints.safe_pickle import load
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
-from common.model.hashes import sha256_of_all
+from common.hashes import sha256_of_all
 from common.model.reading import read_model
 from tests.support.json_plans import json_plans
 

@@ -16,8 +16,8 @@ from common.export.checkpoints.v2.plans import read_configuration, read_plans
 from common.export.checkpoints.weights import load_weights
 from common.export.network import export_network
 from common.export.onnx.parity import smallest_patch
+from common.hashes import sha256_of_all
 from common.inference.network import Network
-from common.model.hashes import sha256_of_all
 from common.nnunet.plans import Plans
 
 logger = logging.getLogger(__name__)

@@ -80,6 +80,7 @@ def test_a_trained_folder_tells_what_its_folds_share(golden_checkpoint: Path) ->
 def test_the_exported_logits_are_those_of_the_original(golden_model: Path, fold: int) -> None:
     tiles = np.random.default_rng(1).standard_normal((1, 4, 32, 48, 48), np.float32)
     exported = read_model(golden_model, "autopet_interactive").networks[0].folds[fold]
+    assert exported.path is not None
     logits = make_engine(exported.path, engine="cpu").run(tiles)
     np.testing.assert_allclose(logits, original_logits(fold, tiles), atol=1e-4)
 
