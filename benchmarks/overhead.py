@@ -24,7 +24,9 @@ def write() -> None:
     SCENARIO.write()
     folder = SCENARIO.folder / "model"
     model = read_model(folder, "autopet_interactive")
-    onnx.save(first_two_channels(), model.networks[0].folds[0].path)
+    path = model.networks[0].folds[0].path
+    assert path
+    onnx.save(first_two_channels(), path)
     write_model(folder, model)
 
 

@@ -66,7 +66,13 @@ def export(algorithm: str, folds: int) -> tuple[Export, Model]:
         sys.exit(f"the export of {algorithm} failed")
     shutil.rmtree(folder / "checkpoint")
     model = read_model(folder / "model", algorithm)
-    return Export(seconds, peak, model.network("segmentation").folds[0].path.stat().st_size), model
+    return Export(seconds, peak, _onnx(model.network("segmentation")).stat().st_size), model
+
+
+def _onnx(network: Network) -> Path:
+    path = network.folds[0].path
+    assert path
+    return path
 
 
 def _watch(process: subprocess.Popen[bytes]) -> int:
@@ -131,10 +137,12 @@ def report(algorithm: str, folds: int) -> None:
     print(f"{'':24}{'s/tile':>10}{'peak GiB':>10}{'one pass':>12}{'all passes':>12}")
     for rung in rungs("auto", "bfloat16"):
         name = f"{rung.name}, {rung.precision}"
+        if rung.precision == "float16":  # benchmarks/gpu.py times compiled engines
+            continue
         if reason := backend(rung.name).missing(rung.precision):
             print(f"{name:24}{reason}")
             continue
-        tile = tile_on(network.folds[0].path, rung.name, rung.precision)
+        tile = tile_on(_onnx(network), rung.name, rung.precision)
         if isinstance(tile, str):
             print(f"{name:24}{tile}")
             continue

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from common.cli.arguments import add_settings, given_settings
-from common.inference.engines.report import describe_machine, describe_rungs, describe_trial
+from common.inference.engines.report import describe_fitting, describe_machine, describe_rungs, describe_trial
 from common.model.interface import interface_of
 from common.model.reading import algorithm_of, read_model
 from common.model.settings import choose, describe
@@ -27,4 +27,6 @@ def execute(arguments: argparse.Namespace) -> None:
     lines = (*describe_machine(), describe(values, origins), *describe_rungs(*choice))
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     for network in model.networks if model else ():
-        sys.stdout.write(f"{describe_trial(network.folds[0].path, *choice)}\n")
+        if network.folds[0].engines:
+            sys.stdout.write(f"{describe_fitting(network.files(network.folds[0]))}\n")
+        sys.stdout.write(f"{describe_trial(network.files(network.folds[0]), *choice)}\n")

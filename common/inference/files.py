@@ -52,6 +52,11 @@ class NetworkFiles:
     engines: tuple[EngineFile, ...] = ()
     kernels: tuple[KernelFile, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """Of the first file, without its folder."""
+        return Path(str(self)).name
+
     def __str__(self) -> str:
         paths = [self.onnx] if self.onnx else [engine.path for engine in self.engines]
         return str(paths[0]) if paths else "a network without files"

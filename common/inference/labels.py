@@ -65,7 +65,7 @@ def _memory_for_sums(network: Network, space: NetworkSpace) -> int:
     slices = (
         FLOAT32 * SLICES_HELD * network.classes * max(prod(space.shape[1:]), prod(space.cropped_shape[1:]))
     )
-    return available_memory() - MARGIN - network.tile_memory - labels - slices
+    return available_memory() - MARGIN - network.host_tile_memory - labels - slices
 
 
 def _highest(volumes: Iterator[NDArray[np.float32]]) -> NDArray[np.uint8]:

@@ -1,4 +1,8 @@
-"""Whether a case fits into memory, asked before its work starts."""
+"""Whether a case fits into the machine's memory, asked before its work starts.
+
+A GPU's own memory is no reason to refuse a case: where it is short, another engine computes. The tile that a
+CPU would compute counts on a machine with a GPU, too, because the case must end there if the GPU fails.
+"""
 
 from math import prod
 
@@ -13,7 +17,7 @@ from common.nnunet.slices import SLICES_HELD, streams
 def require_memory_for(geometry: Geometry, network: Network) -> None:
     """Raise `MachineError` when the case's images, which are there, leave too little for the rest."""
     plans = network.nnunet_plans
-    needed = recipe_memory(geometry, plans, _fewest_sums(geometry, network)) + network.tile_memory
+    needed = recipe_memory(geometry, plans, _fewest_sums(geometry, network)) + network.host_tile_memory
     require_memory(needed, "prediction of this case")
 
 

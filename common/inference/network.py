@@ -1,5 +1,6 @@
 """A trained network as prediction takes it, and as a model folder describes it."""
 
+from math import prod
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
@@ -9,6 +10,9 @@ from common.documents import STRICT
 from common.errors import ModelError
 from common.inference.files import EngineFile, KernelFile, NetworkFiles
 from common.nnunet.plans import Plans
+
+TILES_ON_THE_WAY = 4
+"""To a GPU and back: two in buffers, one that is read, one that is summed up."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -76,6 +80,17 @@ class Network:
     def files(self, fold: Fold) -> NetworkFiles:
         """What engines can load of a fold."""
         return NetworkFiles(fold.path, fold.engines, self.kernels)
+
+    @property
+    def host_tile_memory(self) -> int:
+        """Bytes of the machine's memory that work on tiles takes.
+
+        Without ONNX files no CPU computes: a few tiles and their logits are on their way to a GPU and back.
+        """
+        for_gpus_alone = self.folds and all(fold.path is None for fold in self.folds)
+        if not for_gpus_alone:
+            return self.tile_memory
+        return 4 * TILES_ON_THE_WAY * prod(self.patch) * (len(self.channels) + self.classes)
 
     @property
     def nnunet_plans(self) -> Plans:

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -24,6 +23,7 @@ from common.errors import ModelError
 from common.geometry import triple
 from common.inference.engines.contract import Engine
 from common.inference.engines.ladder import Ladder
+from common.inference.files import NetworkFiles
 from common.inference.network import Fold, Network
 from common.inference.options import Options
 from common.inference.progress import Progress
@@ -98,6 +98,11 @@ def _all_logits(logits: Tile) -> Tile:
     return logits
 
 
+def _flip(tile: Tile, axes: Mirroring) -> Tile:
+    """A view of the tile (C, z, y, x), flipped along some of z, y and x, which count from 0."""
+    return np.flip(tile, tuple(axis + 1 for axis in axes))
+
+
 FOREGROUND: dict[Foreground, Carry] = {"logit": _difference, "probability": _softmax}
 
 
@@ -122,7 +127,7 @@ def _slabs(
             if number == passes.folds or (len(bands) == 1 and _is_too_late(options.deadline, began, number)):
                 break
             start = time.monotonic()
-            engine = engines.load(fold.path)
+            engine = engines.load(network.files(fold))
             loaded = time.monotonic()
             if number == 0 and position == 0 and options.deadline is not None:
                 known, per_tile = work.time_tiles(engine)
@@ -167,13 +172,13 @@ class _Engines:
 
     def __init__(self, ladder: Ladder) -> None:
         self._ladder = ladder
-        self._path: Path | None = None
+        self._files: NetworkFiles | None = None
         self._engine: Engine | None = None
 
-    def load(self, path: Path) -> Engine:
-        if self._engine is None or path != self._path:
+    def load(self, files: NetworkFiles) -> Engine:
+        if self._engine is None or files != self._files:
             self._engine = None
-            self._engine, self._path = self._ladder.load(path), path
+            self._engine, self._files = self._ladder.load(files), files
         return self._engine
 
 
@@ -198,8 +203,10 @@ class _Work:
     ) -> None:
         """Add the band's tiles of one fold; some, `known`, have been computed unflipped."""
         weights = self.grid.weights()
-        for place, tile in self._read_ahead(self.grid.tiles(band)):
-            summed = self._mirrored(engine, tile, mirrorings, known.pop(place, None), progress)
+        places = self.grid.tiles(band)
+        logits = engine.stream(self._mirrored(places, mirrorings, frozenset(known)))
+        for place in places:
+            summed = self._summed(logits, mirrorings, known.pop(place, None), progress)
             # Slice by slice, so that the products stay in the processor's cache.
             for channel, parts in zip(self._window(place, band), summed, strict=True):
                 for sum_, part, weight in zip(channel, parts, weights, strict=True):
@@ -216,7 +223,7 @@ class _Work:
         """
         tiles = list(self._read_ahead(list(islice(self.grid, 2))))
         (first, one), (last, other) = tiles[0], tiles[-1]
-        channels, seconds = probe([partial(self._flipped, engine, tile, ()) for tile in (one, other)])
+        channels, seconds = probe([partial(self._unflipped, engine, tile) for tile in (one, other)])
         return dict(zip((first, last), channels, strict=True)), seconds
 
     def _window(self, place: Shape, band: Band) -> NDArray[np.float32]:
@@ -224,30 +231,40 @@ class _Work:
         return self.sums[:, a, b, c]
 
     def _mirrored(
+        self, places: Sequence[Shape], mirrorings: tuple[Mirroring, ...], known: frozenset[Shape]
+    ) -> Iterator[Tile]:
+        """Every tile in every mirroring, as views; but for those that are known unflipped."""
+        for place, tile in self._read_ahead(places):
+            for axes in mirrorings:
+                if axes or place not in known:
+                    yield _flip(tile, axes)
+
+    def _summed(
         self,
-        engine: Engine,
-        tile: Tile,
+        logits: Iterator[Tile],
         mirrorings: tuple[Mirroring, ...],
         unflipped: Tile | None,
         progress: Progress,
     ) -> Tile:
         """The sum over mirrorings of what one tile carries, (C, z, y, x), each flipped back."""
-        total = self._flipped(engine, tile, ()) if unflipped is None else unflipped
+        total = self._carried(next(logits)) if unflipped is None else unflipped
         progress.step()
         for axes in mirrorings[1:]:
-            total += self._flipped(engine, tile, axes)
+            total += _flip(self._carried(next(logits)), axes)
             progress.step()
         return total
 
-    def _flipped(self, engine: Engine, tile: Tile, axes: Mirroring) -> Tile:
-        spatial = tuple(axis + 1 for axis in axes)
-        logits = engine.run(np.ascontiguousarray(np.flip(tile, spatial))[None])[0]
+    def _unflipped(self, engine: Engine, tile: Tile) -> Tile:
+        (logits,) = engine.stream([tile])
+        return self._carried(logits)
+
+    def _carried(self, logits: Tile) -> Tile:
         if len(logits) != self.network.classes:
             raise ModelError(
                 f"network {self.network.name} gives {len(logits)} classes, expected {self.network.classes} "
                 "as in model.json; export the checkpoint again"
             )
-        return np.flip(self.carry(logits), spatial)
+        return self.carry(logits)
 
     def _read_ahead(self, starts: Sequence[Shape]) -> Iterator[tuple[Shape, Tile]]:
         """Every tile with its place; the next is read while the caller works on the present one."""

@@ -107,7 +107,9 @@ SETTINGS = (
         nothing=NONE,
         default_words="the algorithm's, in its interface.json",
     ),
-    Setting("precision", "float32", _choice(*PRECISIONS), "P", " or ".join(PRECISIONS)),
+    Setting(
+        "precision", "float32", _choice(*PRECISIONS), "P", f"{' or '.join(PRECISIONS)}; tensorrt: float16"
+    ),
     Setting("engine", "auto", _choice(*ENGINES), "E", f"what computes: {', '.join(ENGINES)}"),
     Setting("mirroring", ALL, _choice(ALL, NONE), "M", "all or none: mirror tiles as training allows"),
     Setting("folds", None, _folds, "0,1", "folds to average, or all", nothing=ALL),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.case import Case
-from common.inference.engines.ladder import make_engine
+from common.inference.engines.ladder import Ladder
 from common.inference.memory import require_memory_for
 from common.inference.network import Network
 from common.inference.options import Options
@@ -45,6 +45,6 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
 
 def _localise(case: Case, network: Network, options: Options) -> NDArray[np.float32]:
     pet = case.images["pet"]
-    require_memory(pet.nbytes + network.tile_memory, "localisation")
-    engine = make_engine(network.folds[0].path, engine=options.engine, precision=options.precision)
+    require_memory(pet.nbytes + network.host_tile_memory, "localisation")
+    engine = Ladder(options.engine, options.precision).load(network.files(network.folds[0]))
     return localise(pet, engine, options.deadline)

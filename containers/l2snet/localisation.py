@@ -7,7 +7,6 @@ Source: Cai et al. 2023, arXiv 2309.05446; the constants are those of `predict_2
 import time
 from collections import deque
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +45,7 @@ def localise(pet: NDArray[np.float32], engine: Engine, deadline: float | None = 
     if slices and deadline is not None:
         _require_time(engine, slices, deadline)
     with Progress(slices, "slices") as progress:
-        for x, tile in enumerate(_tiles(pet, frame), start=MIDDLE):
-            logits = engine.run(tile[None])[0]
+        for x, logits in enumerate(engine.stream(_tiles(pet, frame)), start=MIDDLE):
             probability[x] = frame.from_tile(expit(logits[1] - logits[0]))
             progress.step()
     return probability.transpose()
@@ -87,6 +85,6 @@ def _tiles(pet: NDArray[np.float32], frame: Frame) -> Iterator[NDArray[np.float3
 
 def _require_time(engine: Engine, slices: int, deadline: float) -> None:
     """Estimate the time from one tile, after one to warm up; `MachineError` if it is too long."""
-    tile = np.zeros((1, CHANNELS, *TILE), np.float32)
-    _, seconds = probe([partial(engine.run, tile)] * 2)
+    tile = np.zeros((CHANNELS, *TILE), np.float32)
+    _, seconds = probe([lambda: [*engine.stream([tile])]] * 2)
     within_time(1, (), seconds * slices, deadline - time.monotonic())

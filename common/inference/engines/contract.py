@@ -1,6 +1,7 @@
 """Protocols: an engine, as the rest of the package uses it, and a backend, as the ladder uses it."""
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,14 @@ from numpy.typing import NDArray
 
 from common.errors import MachineError, ModelError
 from common.inference.engines import Precision
+from common.inference.files import NetworkFiles
 
 Device = Literal["cpu", "gpu"]
 DEVICES: tuple[Device, ...] = get_args(Device)
+EnginePrecision = Literal["float16"] | Precision
+"""What an engine computes in."""
+Array = NDArray[np.float32]
+"""A tile (C, [Z,] Y, X), or its logits (K, [Z,] Y, X)."""
 
 
 class EngineMissingError(MachineError):
@@ -26,7 +32,7 @@ class EngineInfo:
 
     name: str
     device: str
-    precision: Precision
+    precision: EnginePrecision
     version: str
 
     def __str__(self) -> str:
@@ -46,16 +52,29 @@ class Engine(Protocol):
 
     @property
     def tile_shape(self) -> tuple[int, ...]:
-        """The only input shape that the network accepts, (B, C, [Z,] Y, X)."""
+        """Shape of one tile, (1, C, [Z,] Y, X), the only one that the network accepts."""
         ...
 
-    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the logits (B, K, [Z,] Y, X) of tiles (B, C, [Z,] Y, X) as a new array.
+    def stream(self, tiles: Iterable[Array]) -> Iterator[Array]:
+        """Yield the logits (K, [Z,] Y, X) of every tile (C, [Z,] Y, X), in order, as new arrays.
 
-        Raises `ModelError` for tiles of another shape, `MachineError` when the computation fails, usually
-        because memory is too small.
+        Tiles may be views of any memory layout. Some are taken before the logits of the first are given; how
+        many is bounded, and known to the engine alone. Raises `MachineError` when the computation fails,
+        usually because memory is too small.
         """
         ...
+
+
+class TileByTile(ABC):
+    """An engine that computes one tile at a time, while its caller waits."""
+
+    @abstractmethod
+    def compute(self, tile: Array) -> Array:
+        """Return the logits (K, [Z,] Y, X) of a tile (C, [Z,] Y, X) as a new array."""
+
+    def stream(self, tiles: Iterable[Array]) -> Iterator[Array]:
+        """Yield the logits of every tile; each is taken when its logits are asked for."""
+        return map(self.compute, tiles)
 
 
 class Backend(Protocol):
@@ -65,19 +84,33 @@ class Backend(Protocol):
     """Python packages that it needs."""
     DEVICE: Device
     """Kind of device that it computes on."""
-    PRECISIONS: tuple[Precision, ...]
+    PRECISIONS: tuple[EnginePrecision, ...]
     """Precisions that it supports, on suitable hardware."""
 
-    def missing(self, precision: Precision) -> str | None:
-        """Return what this machine lacks to compute in that precision, `None` if nothing."""
-        ...
+    def missing(self, precision: EnginePrecision) -> str | None:
+        """Return what this machine lacks to compute in that precision, `None` if nothing.
 
-    def load(self, path: Path, precision: Precision) -> Engine:
-        """Load an ONNX file.
-
-        Raises `ModelError` for a file that is not a valid network, `MachineError` for any other failure.
+        Raises `MachineError` for a device that is there but cannot be used.
         """
         ...
+
+    def load(self, files: NetworkFiles, precision: EnginePrecision) -> Engine:
+        """Load a network from that of its files which the backend takes.
+
+        Raises `ModelError` for a file that is not a valid network, `MachineError` for any other failure,
+        `EngineMissingError` where there is no such file and nothing else is amiss.
+        """
+        ...
+
+
+def onnx_of(files: NetworkFiles) -> Path:
+    """Return the ONNX file; `EngineMissingError` where the model has none."""
+    if files.onnx is None:
+        raise EngineMissingError(
+            f"{files}: exported with --no-cpu, for GPUs alone, expected an ONNX file, too; run it on a "
+            "machine with a GPU, or export the checkpoint again without --no-cpu"
+        )
+    return files.onnx
 
 
 def first_line(error: BaseException) -> str:
@@ -95,7 +128,7 @@ def cannot_load(name: str, path: Path, error: BaseException) -> ModelError:
     )
 
 
-def fails_to_load(name: str, path: Path, error: BaseException) -> MachineError:
+def fails_to_load(name: str, path: Path | NetworkFiles, error: BaseException) -> MachineError:
     """Return the error for a valid file that fails to load on this machine."""
     return MachineError(
         f"{name} fails to load {path} ({first_line(error)}); give the machine more memory or choose another "
@@ -104,12 +137,12 @@ def fails_to_load(name: str, path: Path, error: BaseException) -> MachineError:
 
 
 @contextmanager
-def computing(info: EngineInfo, tiles: NDArray[np.float32], *failures: type[Exception]) -> Iterator[None]:
+def computing(info: EngineInfo, tile: Array, *failures: type[Exception]) -> Iterator[None]:
     """Convert the given exceptions, raised while a tile is computed, to `MachineError`."""
     try:
         yield
     except failures as error:
         raise MachineError(
-            f"{info.name} on {info.device} failed on a tile of shape {tiles.shape}: {first_line(error)}; "
+            f"{info.name} on {info.device} failed on a tile of shape {tile.shape}: {first_line(error)}; "
             "give the machine more memory or choose another --engine"
         ) from error

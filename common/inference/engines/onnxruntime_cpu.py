@@ -1,27 +1,25 @@
 """ONNX Runtime's default CPU provider: slower than the other backends, but available on every machine."""
 
-from pathlib import Path
-
-from common.inference.engines import Precision
-from common.inference.engines.contract import Device, Engine, EngineInfo
+from common.inference.engines.contract import Device, Engine, EngineInfo, EnginePrecision, onnx_of
 from common.inference.engines.machine import cpu_name
+from common.inference.files import NetworkFiles
 
 NAME = "cpu"
 PACKAGES = ("onnxruntime",)
 DEVICE: Device = "cpu"
-PRECISIONS: tuple[Precision, ...] = ("float32",)
+PRECISIONS: tuple[EnginePrecision, ...] = ("float32",)
 
 
-def missing(precision: Precision) -> str | None:
+def missing(precision: EnginePrecision) -> str | None:
     """Return `None`: the package is a dependency of this project."""
     return None
 
 
-def load(path: Path, precision: Precision) -> Engine:
-    """Load an ONNX file; raises as `open_session` does."""
+def load(files: NetworkFiles, precision: EnginePrecision) -> Engine:
+    """Load the ONNX file; raises as `onnx_of` and `open_session` do."""
     import onnxruntime
 
     from common.inference.engines.onnxruntime_session import SessionEngine, open_session
 
-    session = open_session(path, NAME, "CPUExecutionProvider", {})
+    session = open_session(onnx_of(files), NAME, "CPUExecutionProvider", {})
     return SessionEngine(session, EngineInfo(NAME, cpu_name(), precision, onnxruntime.__version__))

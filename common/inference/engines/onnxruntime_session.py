@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import (
     EPFail,
     Fail,
@@ -19,7 +18,14 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
     NotImplemented as NoSuchOperator,
 )
 
-from common.inference.engines.contract import EngineInfo, cannot_load, computing, fails_to_load
+from common.inference.engines.contract import (
+    Array,
+    EngineInfo,
+    TileByTile,
+    cannot_load,
+    computing,
+    fails_to_load,
+)
 from common.inference.engines.machine import effective_quota
 
 # No usage data leave a machine that holds patient data; the platform has no network connection anyway.
@@ -33,7 +39,7 @@ MACHINE_MESSAGES = ("bad_alloc", "CUDA failure")
 """Texts in the message of a `Fail` that the machine caused, not the file."""
 
 
-class SessionEngine:
+class SessionEngine(TileByTile):
     """A session with one input and one output."""
 
     def __init__(self, session: ort.InferenceSession, info: EngineInfo) -> None:
@@ -44,13 +50,14 @@ class SessionEngine:
 
     @property
     def tile_shape(self) -> tuple[int, ...]:
-        """Input shape (B, C, [Z,] Y, X)."""
+        """Input shape (1, C, [Z,] Y, X)."""
         return tuple(self._input.shape)
 
-    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the logits (B, K, [Z,] Y, X) of tiles (B, C, [Z,] Y, X); `MachineError` on failure."""
-        with computing(self.info, tiles, InvalidArgument, *RUNTIME_ERRORS):
-            (logits,) = self._session.run([self._output], {self._input.name: tiles})
+    def compute(self, tile: Array) -> Array:
+        """Return the logits (K, [Z,] Y, X) of a tile (C, [Z,] Y, X); `MachineError` on failure."""
+        with computing(self.info, tile, InvalidArgument, *RUNTIME_ERRORS):
+            feed = {self._input.name: np.ascontiguousarray(tile)[None]}
+            ((logits,),) = self._session.run([self._output], feed)
         return np.asarray(logits, np.float32)
 
 

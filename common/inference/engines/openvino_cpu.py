@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from common.inference.engines import Precision
-from common.inference.engines.contract import Device, EngineInfo, cannot_load, computing, fails_to_load
+from common.inference.engines.contract import (
+    Array,
+    Device,
+    EngineInfo,
+    EnginePrecision,
+    TileByTile,
+    cannot_load,
+    computing,
+    fails_to_load,
+    onnx_of,
+)
 from common.inference.engines.machine import cpu_name, effective_quota, has_bfloat16
+from common.inference.files import NetworkFiles
 
 if TYPE_CHECKING:
     import openvino
@@ -20,15 +28,15 @@ if TYPE_CHECKING:
 NAME = "openvino"
 PACKAGES = ("openvino",)
 DEVICE: Device = "cpu"
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
-HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
+PRECISIONS: tuple[EnginePrecision, ...] = ("float32", "bfloat16")
+HINTS: dict[EnginePrecision, str] = {"float32": "f32", "bfloat16": "bf16"}
 """By default OpenVINO computes in bfloat16 where the CPU supports it."""
 RUNTIME_ERRORS = (RuntimeError, MemoryError)
 MEMORY_MESSAGES = ("bad_alloc", "allocate", "not enough memory", "mmap")
 """Texts in the message of an error that insufficient memory caused, not the file."""
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(TileByTile):
     """A compiled network with one input and one output."""
 
     def __init__(self, compiled: openvino.CompiledModel, info: EngineInfo) -> None:
@@ -36,14 +44,15 @@ class OpenVinoEngine:
         self.tile_shape = tuple(compiled.input(0).shape)
         self._request = compiled.create_infer_request()
 
-    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the logits (B, K, [Z,] Y, X) of tiles (B, C, [Z,] Y, X); `MachineError` on failure."""
-        with computing(self.info, tiles, *RUNTIME_ERRORS):
-            logits = self._request.infer({0: tiles}, share_inputs=True)[0]
+    def compute(self, tile: Array) -> Array:
+        """Return the logits (K, [Z,] Y, X) of a tile (C, [Z,] Y, X); `MachineError` on failure."""
+        with computing(self.info, tile, *RUNTIME_ERRORS):
+            feed = {0: np.ascontiguousarray(tile)[None]}
+            (logits,) = self._request.infer(feed, share_inputs=True)[0]
         return np.asarray(logits, np.float32)
 
 
-def missing(precision: Precision) -> str | None:
+def missing(precision: EnginePrecision) -> str | None:
     """Return whether the package or bfloat16 instructions (emulation is slower than float32) are missing."""
     if not find_spec("openvino"):
         return "OpenVINO is not installed; pip install openvino"
@@ -52,14 +61,15 @@ def missing(precision: Precision) -> str | None:
     return None
 
 
-def load(path: Path, precision: Precision) -> OpenVinoEngine:
-    """Compile an ONNX file for this CPU.
+def load(files: NetworkFiles, precision: EnginePrecision) -> OpenVinoEngine:
+    """Compile the ONNX file for this CPU.
 
-    Raises `ModelError` for a file that is not a valid network, `MachineError` when the processor lacks an
-    instruction set or memory is too small.
+    Raises as `onnx_of`, `ModelError` for a file that is not a valid network, `MachineError` when the
+    processor lacks an instruction set or memory is too small.
     """
     import openvino
 
+    path = onnx_of(files)
     try:
         network = _core().read_model(path)
     except RUNTIME_ERRORS as error:
@@ -73,7 +83,7 @@ def load(path: Path, precision: Precision) -> OpenVinoEngine:
         raise fails_to_load(NAME, path, error) from error
 
 
-def _configuration(precision: Precision) -> dict[str, str | int | bool]:
+def _configuration(precision: EnginePrecision) -> dict[str, str | int | bool]:
     """Return the options; OpenVINO counts all cores, but threads beyond the quota slow each other down."""
     hint: dict[str, str | int | bool] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
     if threads := effective_quota():

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from common.errors import ModelError
 from common.inference import labels as module
 from common.inference import predict as prediction
-from common.inference.engines.contract import EngineInfo
+from common.inference.engines.contract import Array, EngineInfo, TileByTile
+from common.inference.files import NetworkFiles
 from common.inference.labels import predict_labels, rows_that_fit
 from common.inference.network import Fold, Network, Parity
 from common.inference.options import Options
@@ -38,12 +39,13 @@ class Loaded:
     def __init__(self) -> None:
         self.paths: list[str] = []
 
-    def load(self, path: Path) -> "Fanning":
-        self.paths.append(path.stem)
-        return Fanning(int(path.stem))
+    def load(self, files: NetworkFiles) -> "Fanning":
+        name = Path(files.name).stem
+        self.paths.append(name)
+        return Fanning(int(name))
 
 
-class Fanning:
+class Fanning(TileByTile):
     """Gives each class the tile in a frequency of its own, other for every fold."""
 
     info = EngineInfo("fanning", "none", "float32", "0")
@@ -52,9 +54,9 @@ class Fanning:
     def __init__(self, fold: int) -> None:
         self.fold = fold
 
-    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    def compute(self, tile: Array) -> Array:
         frequencies = np.arange(1, CLASSES + 1, dtype=np.float32) + np.float32(0.1 * self.fold)
-        return np.sin(tiles * frequencies[:, None, None, None])
+        return np.sin(tile * frequencies[:, None, None, None])
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ VOLUME = Volume(SHAPE, [ArrayChannel(3 * np.random.default_rng(0).standard_norma
 def expected(network: Network) -> NDArray[np.int64]:
     """The mean over folds is that over voxels: these networks look at one voxel at a time."""
     voxels = VOLUME.tile((0, 0, 0), SHAPE)[None]
-    means = np.mean([Fanning(int(fold.name)).run(voxels) for fold in network.folds], axis=0)[0]
+    means = np.mean([Fanning(int(fold.name)).compute(voxels[0]) for fold in network.folds], axis=0)
     there = space(network)
     labels = np.argmax([there.to_crop(mean) for mean in means], axis=0)
     return np.pad(labels, [(1, 1), (0, 0), (0, 1)])
@@ -157,7 +159,7 @@ def test_bands_keep_to_what_the_time_limit_allows(loaded: Loaded, monkeypatch: p
 def test_two_classes_give_the_mask_of_their_difference(
     loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Fanning, "run", lambda engine, tiles: np.concatenate([0 * tiles, tiles - 1], axis=1))
+    monkeypatch.setattr(Fanning, "compute", lambda engine, tile: np.concatenate([0 * tile, tile - 1]))
     two = network(classes=2)
     there = space(two)
     mask = there.mask(predict(VOLUME, two, Options()), threshold=0)

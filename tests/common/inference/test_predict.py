@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from common.errors import MachineError, ModelError
 from common.inference import predict as prediction
-from common.inference.engines.contract import EngineInfo
+from common.inference.engines.contract import Array, EngineInfo, TileByTile
+from common.inference.files import NetworkFiles
 from common.inference.network import Fold, Network, Parity
 from common.inference.options import Options
 from common.inference.predict import predict
@@ -29,11 +30,12 @@ import sys
 from pathlib import Path
 import numpy as np
 from common.inference.engines.ladder import Ladder
+from common.inference.files import NetworkFiles
 from common.memory import peak_memory
 
 ladder = Ladder()
 for path in sys.argv[1:]:
-    engine = ladder.load(Path(path))
+    engine = ladder.load(NetworkFiles(Path(path)))
     engine.run(np.ones(engine.tile_shape, np.float32))
     del engine
 print(peak_memory())
@@ -48,11 +50,12 @@ class Recorded:
         self.alive = 0
         self.most_alive = 0
 
-    def load(self, path: Path) -> "RecordedEngine":
-        return RecordedEngine(self, path)
+    def load(self, files: NetworkFiles) -> "RecordedEngine":
+        assert files.onnx
+        return RecordedEngine(self, files.onnx)
 
 
-class RecordedEngine:
+class RecordedEngine(TileByTile):
     info = EngineInfo("recorded", "none", "float32", "0")
     tile_shape = (1, 1, *PATCH)
 
@@ -64,11 +67,11 @@ class RecordedEngine:
     def __del__(self) -> None:
         self.record.alive -= 1
 
-    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    def compute(self, tile: Array) -> Array:
         self.record.runs.append(self.fold)
-        ramp = np.arange(tiles[0, 0].size, dtype=np.float32).reshape(PATCH)
-        logits = tiles[:, 0] * (1 + int(self.fold)) + ramp
-        return np.stack([np.zeros_like(logits), logits], axis=1)
+        ramp = np.arange(tile[0].size, dtype=np.float32).reshape(PATCH)
+        logits = tile[0] * (1 + int(self.fold)) + ramp
+        return np.stack([np.zeros_like(logits), logits])
 
 
 @pytest.fixture
@@ -138,13 +141,13 @@ def test_further_folds_are_left_out_where_the_machine_slows_down(
     """The clock stands still while the plan is made; then every tile takes a second."""
     alone = run(Options(folds=("0",), mirroring=False))
     clock = {"now": 0.0}
-    compute = RecordedEngine.run
+    compute = RecordedEngine.compute
 
-    def slow(engine: RecordedEngine, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    def slow(engine: RecordedEngine, tile: Array) -> Array:
         clock["now"] += len(recorded.runs) > TILES + 1
-        return compute(engine, tiles)
+        return compute(engine, tile)
 
-    monkeypatch.setattr(RecordedEngine, "run", slow)
+    monkeypatch.setattr(RecordedEngine, "compute", slow)
     monkeypatch.setattr(time, "monotonic", lambda: clock["now"])
     found = run(Options(deadline=1.5 * TILES, mirroring=False))
     assert recorded.runs == 2 * ["0"] * TILES

@@ -38,7 +38,8 @@ def without_mirroring(folder: Path, *folds: int) -> Model:
 def probability(phantom: Phantom, model: Model) -> NDArray[np.float64]:
     """The mean over folds of what the networks say of the one tile."""
     pet = (phantom.pet - phantom.pet.mean()) / (phantom.pet.std() + 1e-8)
-    logits = [make_engine(fold.path).run(pet[None, None])[0] for fold in model.networks[0].folds]
+    paths = [fold.path for fold in model.networks[0].folds if fold.path]
+    logits = [make_engine(path).run(pet[None, None])[0] for path in paths]
     return np.asarray(
         np.mean([1 / (1 + np.exp(background - lesion)) for background, lesion in logits], axis=0)
     )

@@ -53,6 +53,7 @@ def resized(volume: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]
 def test_both_phases_are_joined_in_network_space(case: Case, model: Model) -> None:
     segmentation = golden_data.expected("nnunet_v1")["foreground_probability"]
     (fold,) = model.network("localisation").folds
+    assert fold.path
     localisation = localise(case.images["pet"], make_engine(fold.path))[INSIDE]
     fused = fuse(segmentation, resized(localisation, segmentation.shape))
     expected = np.zeros(SHAPE, np.uint8)

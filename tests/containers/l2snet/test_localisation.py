@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from common.inference.engines.contract import EngineInfo
+from common.inference.engines.contract import EngineInfo, TileByTile
 from containers.l2snet.localisation import CHANNELS, TILE, localise
 from tests.golden import synth
 from tests.support import golden_data
@@ -13,7 +13,7 @@ from tests.support import golden_data
 Tiles = NDArray[np.float32]
 
 
-class Pretended:
+class Pretended(TileByTile):
     """An engine that computes logits with a function, and keeps the tiles."""
 
     info = EngineInfo("pretended", "none", "float32", "0")
@@ -23,15 +23,15 @@ class Pretended:
         self.foreground = foreground
         self.tiles: list[Tiles] = []
 
-    def run(self, tiles: Tiles) -> Tiles:
-        self.tiles.append(tiles)
-        logits = self.foreground(tiles)
-        return np.stack([np.zeros_like(logits), logits], axis=1)
+    def compute(self, tile: Tiles) -> Tiles:
+        self.tiles.append(tile)
+        logits = self.foreground(tile)
+        return np.stack([np.zeros_like(logits), logits])
 
 
-def middle(tiles: Tiles) -> Tiles:
+def middle(tile: Tiles) -> Tiles:
     """The middle slice as logits."""
-    return tiles[:, 2]
+    return tile[2]
 
 
 def resized(plane: Tiles, shape: tuple[int, int]) -> Tiles:
@@ -50,11 +50,11 @@ def test_the_network_sees_five_resized_slices_in_a_row(pet: Tiles) -> None:
     engine = Pretended(middle)
     localise(pet, engine)
     assert len(engine.tiles) == pet.shape[2] - 4
-    assert engine.tiles[0].shape == (1, 5, 320, 384)
+    assert engine.tiles[0].shape == (5, 320, 384)
     for first in (0, 9):
         for channel in range(5):
             plane = resized(pet[:, :, first + channel].T, (400, 400))[40:360, 8:392] * (2 / 35) - 1
-            np.testing.assert_allclose(engine.tiles[first][0, channel], plane, rtol=0, atol=1e-4)
+            np.testing.assert_allclose(engine.tiles[first][channel], plane, rtol=0, atol=1e-4)
 
 
 def test_its_probability_comes_back_to_the_middle_slice(pet: Tiles) -> None:

@@ -2,22 +2,34 @@ import itertools
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 
 from common.errors import MachineError, ModelError
-from common.inference.engines import ENGINES, EngineName, Precision, ladder, machine
-from common.inference.engines.contract import Backend, Device, Engine, EngineInfo
-from common.inference.engines.ladder import Ladder, backend, make_cpu_engine, make_engine, rungs
+from common.inference.engines import ENGINES, EngineName, ladder, machine
+from common.inference.engines.contract import (
+    Array,
+    Backend,
+    Device,
+    Engine,
+    EngineInfo,
+    EngineMissingError,
+    EnginePrecision,
+    TileByTile,
+)
+from common.inference.engines.ladder import CPU, Ladder, backend, make_cpu_engine, make_engine, rungs
+from common.inference.files import NetworkFiles
 from tests.support.onnx_files import save_condensing, save_widening
 
 ON_CPU: tuple[EngineName, ...] = ("cpu", "openvino")
 TILE = np.ones((1, 1, 8, 8, 8), np.float32)
+A = NetworkFiles(Path("a.onnx"))
 
 WITHIN_64_MIB = """
 import re, resource, sys
@@ -55,7 +67,7 @@ class Pretended:
 
     PACKAGES: tuple[str, ...] = ()
     DEVICE: Device = "cpu"
-    PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
+    PRECISIONS: tuple[EnginePrecision, ...] = ("float32", "bfloat16")
 
     def __init__(
         self, *, lacks: str | None = None, load: Exception | None = None, fails_at: int | None = None
@@ -63,21 +75,23 @@ class Pretended:
         self.lacks, self.failure, self.fails_at = lacks, load, fails_at
         self.loads = 0
         self.alive = 0
+        self.engine: type[PretendedEngine] = PretendedEngine
+        self.watch: list[float] = []
 
-    def missing(self, precision: Precision) -> str | None:
+    def missing(self, precision: EnginePrecision) -> str | None:
         return self.lacks
 
-    def load(self, path: Path, precision: Precision) -> Engine:
+    def load(self, files: NetworkFiles, precision: EnginePrecision) -> Engine:
         self.loads += 1
         if self.failure:
             raise self.failure
-        return PretendedEngine(self, precision)
+        return self.engine(self, precision)
 
 
-class PretendedEngine:
+class PretendedEngine(TileByTile):
     tile_shape = TILE.shape
 
-    def __init__(self, backend: Pretended, precision: Precision) -> None:
+    def __init__(self, backend: Pretended, precision: EnginePrecision) -> None:
         self.info = EngineInfo("pretended", "none", precision, "0")
         self.backend = backend
         self.runs = 0
@@ -86,11 +100,12 @@ class PretendedEngine:
     def __del__(self) -> None:
         self.backend.alive -= 1
 
-    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    def compute(self, tile: Array) -> Array:
         self.runs += 1
         if self.runs == self.backend.fails_at:
             raise MachineError("memory ran out")
-        return tiles
+        self.backend.watch.append(float(tile.flat[0]))
+        return tile
 
 
 Pretend = Callable[..., None]
@@ -170,7 +185,7 @@ def test_memory_that_runs_out_is_the_machines_fault(path: Path, engine: EngineNa
 def test_memory_that_an_engine_gives_back_serves_the_next_one(path: Path) -> None:
     ended = run_within_64_mib(path, "auto", "run")
     assert ended.returncode == 0, ended.stderr
-    assert "failed on a tile of shape (1, 1, 100, 100, 100)" in ended.stderr
+    assert "failed on a tile of shape (1, 100, 100, 100)" in ended.stderr
     assert "going on with engine cpu in float32" in ended.stderr
 
 
@@ -222,6 +237,7 @@ def test_tile_of_another_shape_is_the_models_fault(path: Path, engine: EngineNam
 
 def test_auto_tries_the_gpu_first_and_the_coarser_precision_before_the_finer() -> None:
     assert [*map(str, rungs("auto", "bfloat16"))] == [
+        "engine tensorrt in float16",
         "engine cuda in float32",
         "engine openvino in bfloat16",
         "engine openvino in float32",
@@ -247,12 +263,12 @@ def test_bfloat16_is_not_emulated(path: Path, monkeypatch: pytest.MonkeyPatch, l
 @pytest.mark.parametrize("missing", ladder.MODULES)
 def test_every_rung_may_be_missing(pretend: Pretend, missing: str, logged: Logged) -> None:
     pretend(**{name: Pretended(lacks="gone" if name == missing else None) for name in ladder.MODULES})
-    made = Ladder().load(Path("a.onnx"))
+    made = Ladder().load(A)
     np.testing.assert_array_equal(made.run(TILE), TILE)
     assert not logged(logging.WARNING)
     steps = [line for line in logged(logging.INFO) if "going on" in line]
-    expected = ["engine cuda in float32: gone; going on with engine openvino in float32"]
-    assert steps == (expected if missing == "cuda" else [])
+    expected = ["engine tensorrt in float32: gone; going on with engine cuda in float32"]
+    assert steps == (expected if missing == "tensorrt" else [])
 
 
 @pytest.mark.parametrize("failure", [MachineError("memory ran out"), ModelError("unknown operator")])
@@ -260,7 +276,7 @@ def test_rung_that_fails_to_load_is_one_warning_and_the_next(
     pretend: Pretend, failure: Exception, logged: Logged
 ) -> None:
     pretend(openvino=Pretended(load=failure), cpu=Pretended())
-    Ladder().load(Path("a.onnx")).run(TILE)
+    Ladder().load(A).run(TILE)
     assert logged(logging.WARNING) == [f"{failure}; going on with engine cpu in float32"]
 
 
@@ -268,7 +284,7 @@ def test_rung_that_fails_to_load_is_one_warning_and_the_next(
 def test_tile_that_fails_is_computed_on_the_next_rung(pretend: Pretend, tile: int, logged: Logged) -> None:
     failing, working = Pretended(fails_at=tile), Pretended()
     pretend(openvino=failing, cpu=working)
-    made = Ladder().load(Path("a.onnx"))
+    made = Ladder().load(A)
     for number in range(4):
         np.testing.assert_array_equal(made.run(number * TILE), number * TILE)
     assert (failing.loads, working.loads) == (1, 1)
@@ -281,13 +297,13 @@ def test_engine_that_failed_is_gone_before_the_next_is_loaded(
     failing, working = Pretended(fails_at=1), Pretended()
     alive: list[int] = []
 
-    def load(path: Path, precision: Precision) -> Engine:
+    def load(files: NetworkFiles, precision: EnginePrecision) -> Engine:
         alive.append(failing.alive)
         return PretendedEngine(working, precision)
 
     monkeypatch.setattr(working, "load", load)
     pretend(openvino=failing, cpu=working)
-    Ladder().load(Path("a.onnx")).run(TILE)
+    Ladder().load(A).run(TILE)
     assert alive == [0]
 
 
@@ -296,13 +312,13 @@ def test_what_failed_for_one_fold_is_not_tried_for_the_next(pretend: Pretend) ->
     pretend(openvino=failing, cpu=working)
     tried = Ladder()
     for fold in ("a.onnx", "b.onnx", "c.onnx"):
-        tried.load(Path(fold)).run(TILE)
+        tried.load(NetworkFiles(Path(fold))).run(TILE)
     assert (failing.loads, working.loads) == (1, 3)
 
 
 def test_the_last_rungs_error_is_the_one_that_counts(pretend: Pretend) -> None:
     pretend(openvino=Pretended(load=ModelError("no such operator")), cpu=Pretended(fails_at=1))
-    made = Ladder().load(Path("a.onnx"))
+    made = Ladder().load(A)
     with pytest.raises(MachineError, match="memory ran out"):
         made.run(TILE)
     with pytest.raises(MachineError, match=r"a.onnx: no engine is left"):
@@ -312,7 +328,7 @@ def test_the_last_rungs_error_is_the_one_that_counts(pretend: Pretend) -> None:
 def test_the_rung_taken_is_one_line_once_a_tile_is_computed(pretend: Pretend, logged: Logged) -> None:
     pretend(cpu=Pretended())
     tried = Ladder()
-    folds = [tried.load(Path(fold)) for fold in ("a.onnx", "b.onnx")]
+    folds = [tried.load(NetworkFiles(Path(fold))) for fold in ("a.onnx", "b.onnx")]
     assert not any("engine: " in line for line in logged(logging.INFO))
     for fold in folds:
         fold.run(TILE)
@@ -322,10 +338,79 @@ def test_the_rung_taken_is_one_line_once_a_tile_is_computed(pretend: Pretend, lo
 def test_a_package_that_does_not_start_is_one_warning_and_the_next(pretend: Pretend, logged: Logged) -> None:
     failure = ImportError("libtbb.so.12: failed to map segment from shared object")
     pretend(openvino=Pretended(load=failure), cpu=Pretended())
-    Ladder().load(Path("a.onnx")).run(TILE)
+    Ladder().load(A).run(TILE)
     (warning,) = logged(logging.WARNING)
     assert warning.startswith("openvino fails to load a.onnx (libtbb.so.12: failed to map segment")
 
 
 def test_the_ladder_has_every_engine_in_the_order_of_their_names() -> None:
     assert ("auto", *ladder.MODULES) == ENGINES
+
+
+class Ahead(PretendedEngine):
+    """Takes three tiles before it gives the first."""
+
+    def stream(self, tiles: Iterable[Array]) -> Iterator[Array]:
+        source, taken = iter(tiles), deque[Array]()
+        while True:
+            taken.extend(islice(source, 3 - len(taken)))
+            if not taken:
+                return
+            yield self.compute(taken.popleft())
+
+
+@pytest.mark.parametrize("fails_at", range(1, 8))
+def test_tiles_in_flight_are_neither_lost_nor_computed_twice(pretend: Pretend, fails_at: int) -> None:
+    failing, working = Pretended(fails_at=fails_at), Pretended()
+    failing.engine = Ahead
+    computed: list[float] = []
+    working.watch = computed
+    pretend(openvino=failing, cpu=working)
+    tiles = [number * TILE[0] for number in range(7)]
+    np.testing.assert_array_equal([*Ladder().load(A).stream(iter(tiles))], tiles)
+    assert computed == [*range(fails_at - 1, 7)]
+
+
+def test_two_rungs_may_fail_at_the_same_tile(pretend: Pretend) -> None:
+    first, second = Pretended(fails_at=3), Pretended(fails_at=1)
+    first.engine = second.engine = Ahead
+    pretend(cuda=first, openvino=second, cpu=Pretended())
+    tiles = [number * TILE[0] for number in range(7)]
+    np.testing.assert_array_equal([*Ladder().load(A).stream(iter(tiles))], tiles)
+
+
+def test_a_tile_that_cannot_be_read_is_no_engines_failure(pretend: Pretend) -> None:
+    def reading() -> Iterator[Array]:
+        yield TILE[0]
+        raise MachineError("the disk is gone")
+
+    other = Pretended()
+    pretend(openvino=Pretended(), cpu=other)
+    with pytest.raises(MachineError, match="the disk is gone"):
+        list(Ladder().load(A).stream(reading()))
+    assert other.loads == 0
+
+
+def test_a_model_for_gpus_alone_has_nothing_for_other_engines(logged: Logged) -> None:
+    for engine in ON_CPU:
+        with pytest.raises(EngineMissingError, match="exported with --no-cpu"):
+            Ladder(engine).load(NetworkFiles(None))
+    with pytest.raises(EngineMissingError, match="exported with --no-cpu"):
+        Ladder(devices=CPU).load(NetworkFiles(None))
+    assert not logged(logging.WARNING)
+
+
+def test_several_tiles_are_one_batch(path: Path) -> None:
+    engine = make_engine(path)
+    tiles = np.random.default_rng(0).standard_normal((3, 1, 8, 8, 8), np.float32)
+    expected = [engine.run(tile[None])[0] for tile in tiles]
+    np.testing.assert_array_equal(engine.run(tiles), expected)
+
+
+@pytest.mark.parametrize("engine", ON_CPU)
+def test_a_flipped_view_is_computed_as_its_copy(path: Path, engine: EngineName) -> None:
+    made = make_engine(path, engine=engine)
+    tile = np.random.default_rng(0).standard_normal((1, 8, 8, 8), np.float32)
+    flipped = np.flip(tile, (1, 3))
+    (found,) = made.stream([flipped])
+    np.testing.assert_array_equal(found, made.run(flipped.copy()[None])[0])

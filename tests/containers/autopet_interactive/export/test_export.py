@@ -131,5 +131,6 @@ def test_a_fold_exported_alone_gives_the_same_file(
     export(golden_checkpoint, tmp_path, ["1"])
     (alone,) = read_model(tmp_path, "autopet_interactive").networks[0].folds
     among_others = read_model(golden_model, "autopet_interactive").networks[0].folds[1]
+    assert alone.path
     assert (alone.name, alone.path.name) == ("1", "segmentation_fold_1.onnx")
     assert (alone.sha256, alone.parity) == (among_others.sha256, among_others.parity)

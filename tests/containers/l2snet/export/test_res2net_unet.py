@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from common.errors import ModelError
-from common.inference.engines.contract import EngineInfo
+from common.inference.engines.contract import Array, EngineInfo, TileByTile
 from containers.l2snet.export.res2net_unet import load_localiser
 from containers.l2snet.localisation import CHANNELS, TILE, localise
 from tests.golden import synth
@@ -25,7 +25,7 @@ def network(weights: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathF
     return load_localiser(path)
 
 
-class TorchEngine:
+class TorchEngine(TileByTile):
     """The network in PyTorch, as an engine."""
 
     info = EngineInfo("torch", "cpu", "float32", torch.__version__)
@@ -34,9 +34,9 @@ class TorchEngine:
     def __init__(self, network: torch.nn.Module) -> None:
         self.network = network
 
-    def run(self, tiles: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def compute(self, tile: Array) -> Array:
         with torch.inference_mode():
-            return self.network(torch.from_numpy(tiles)).numpy()
+            return self.network(torch.from_numpy(tile)[None])[0].numpy()
 
 
 def test_logits_are_the_originals(network: torch.nn.Module) -> None:
