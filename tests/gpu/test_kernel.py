@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from common.export.tensorrt.cubins import write_cubins
+from common.geometry import triple
 from common.inference.engines.cuda import CudaGpu
 from common.inference.engines.deform_im2col3d import Im2col, Precision, Sampling, load_im2col
 from tests.support.deform_conv3d import Call, by_torch, random_call
@@ -35,21 +36,21 @@ def test_kernel_samples_as_the_reference_does(
 def columns_on(gpu: CudaGpu, im2col: Im2col, call: Call, precision: Precision) -> NDArray[np.float32]:
     """The call's samples, (N · C · taps · voxels)."""
     sampling = Sampling(
-        tuple(call.weight.shape[2:]),
-        tuple(call.stride),
-        tuple(call.padding),
-        tuple(call.dilation),
+        triple(call.weight.shape[2:]),
+        triple(call.stride),
+        triple(call.padding),
+        triple(call.dilation),
         call.deformable_groups,
     )
     stream = gpu.make_stream()
-    addresses = [to_gpu(gpu, array.astype(precision), stream) for array in (call.input, call.offset)]
+    volume, offset = (to_gpu(gpu, array.astype(precision), stream) for array in (call.input, call.offset))
     size = call.input.shape[0] * call.input.shape[1] * sampling.taps * voxels(call)
     result = gpu.allocate_pinned(size * np.dtype(precision).itemsize)
     target = gpu.allocate(result.nbytes)
-    im2col.launch(sampling, call.input.shape, call.offset.shape, precision, *addresses, target, stream)
+    im2col.launch(sampling, call.input.shape, call.offset.shape, precision, volume, offset, target, stream)
     gpu.copy_out(result, target, stream)
     gpu.drain(stream)
-    for address in (*addresses, target):
+    for address in (volume, offset, target):
         gpu.free(address)
     return result.view(precision).astype(np.float32)
 

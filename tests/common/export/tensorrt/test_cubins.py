@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
-from common.model.hashes import sha256_of
+from common.hashes import sha256_of
 
 from common.errors import MachineError
 from common.export.tensorrt import cubins
