@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import pytest
 from onnx import TensorProto, helper
 
 from common.errors import MachineError, ModelError
-from common.export.tensorrt import build as building
 from common.export.tensorrt.batches import with_batches
 from common.export.tensorrt.build import Request, build
 from common.export.tensorrt.failures import explain_build
@@ -70,7 +70,7 @@ def test_a_process_that_is_killed_is_the_machines_fault(
     killer = tmp_path / "python"
     killer.write_text("#!/bin/sh\nkill -ABRT $$\n")
     killer.chmod(0o755)
-    monkeypatch.setattr(building.sys, "executable", str(killer))
+    monkeypatch.setattr(sys, "executable", str(killer))
     with pytest.raises(MachineError, match=rf"net.onnx: TensorRT ends with status -{int(signal.SIGABRT)}"):
         build(request(tmp_path / "net.onnx"))
 
@@ -81,7 +81,7 @@ def test_the_library_is_on_the_loaders_path_under_the_name_that_plugins_need(
     spy = tmp_path / "python"
     spy.write_text('#!/bin/sh\nls -L "${LD_LIBRARY_PATH%%:*}" >&2\nexit 3\n')
     spy.chmod(0o755)
-    monkeypatch.setattr(building.sys, "executable", str(spy))
+    monkeypatch.setattr(sys, "executable", str(spy))
     monkeypatch.setenv("LD_LIBRARY_PATH", f"/usr/lib{os.pathsep}/lib")
     with pytest.raises(ModelError, match=r"^libtensorrt_rtx.so$"):
         build(request(tmp_path / "net.onnx"))

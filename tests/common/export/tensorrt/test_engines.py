@@ -10,7 +10,7 @@ import tensorrt_rtx_bindings as trt
 from common.errors import ModelError
 from common.export.cpu_files import remove_cpu_files
 from common.export.tensorrt import engines
-from common.export.tensorrt.build import Request
+from common.export.tensorrt.build import Built, Request
 from common.export.tensorrt.engines import EngineOptions, add_engines
 from common.hashes import sha256_of
 from common.inference.files import EngineFile
@@ -120,9 +120,9 @@ def test_an_interruption_leaves_the_exported_model(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    def fake(request: Request) -> engines.Built:
+    def fake(request: Request) -> Built:
         request.engine.write_bytes(b"engine")
-        return engines.Built("1", request.target, 1, 0.0, 1)
+        return Built("1", request.target, 1, 0.0, 1)
 
     monkeypatch.setattr(engines, "build", fake)
     monkeypatch.setattr(engines, interrupted, interrupt)
