@@ -2,8 +2,8 @@
 
 python benchmarks/engines.py [ALGORITHM ...]
 
-Exports one fold of random weights each, builds the engines for both targets, and prints a Markdown table. None
-of the engines is run.
+Exports one fold of random weights each, builds the engines for both targets, and prints a Markdown table.
+None of the engines is run.
 """
 
 import argparse

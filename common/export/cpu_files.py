@@ -43,7 +43,8 @@ def store_cpu_weights_in_float16(folder: Path, algorithm: str) -> None:
     """Replace a model folder's ONNX files by such with float16 weights; each fold's parity is measured anew.
 
     The folder holds a model whenever this is interrupted. Raises `ModelError` for a folder that `read_model`
-    refuses, or a weight that float16 cannot hold, and `MachineError` where the machine cannot write or compute.
+    refuses, or a weight that float16 cannot hold, and `MachineError` where the machine cannot write or
+    compute.
     """
     model = read_model(folder, algorithm)
     with new_network_files(folder) as staging:

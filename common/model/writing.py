@@ -136,7 +136,8 @@ def _files_of(model: Model) -> Iterator[Path]:
         for fold in network.folds:
             files = network.files(fold)
             yield from [files.onnx] if files.onnx else []
-            yield from (file.path for file in (*files.engines, *files.kernels))
+            yield from (engine.path for engine in files.engines)
+            yield from (kernel.path for kernel in files.kernels)
 
 
 def _as_written(folder: Path, network: Network) -> Network:

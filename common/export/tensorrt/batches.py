@@ -21,8 +21,8 @@ def with_batches(model: ir.Model, name: str) -> ir.Model:
     for node in _after_input(model.graph):
         if _fixes_batch(node):
             raise ModelError(
-                f"{name}: layer {node.name} ({node.op_type}) has a fixed shape, so the network takes one tile "
-                "at a time; leave --batch-mirrorings out"
+                f"{name}: layer {node.name} ({node.op_type}) has a fixed shape, so the network takes one "
+                "tile at a time; leave --batch-mirrorings out"
             )
     batched = model.clone()
     for value in (*batched.graph.inputs, *batched.graph.outputs):

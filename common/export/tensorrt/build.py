@@ -120,7 +120,7 @@ def compile_engine(request: Request) -> Built:
 def _logger(trt: Any) -> Any:
     """A TensorRT logger that keeps the errors and the largest activation memory; silent otherwise."""
 
-    class Log(trt.ILogger):
+    class Log(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.errors: list[str] = []

@@ -47,13 +47,14 @@ class EngineOptions:
 def add_engines(folder: Path, algorithm: str, options: EngineOptions | None = None) -> None:
     """Compile every fold of every network in a model folder, and describe the engines in its `model.json`.
 
-    Works from the folder's ONNX files, without torch and without a GPU. Engines that the folder had are replaced.
-    However it ends, the folder holds a model.
+    Works from the folder's ONNX files, without torch and without a GPU. Engines that the folder had are
+    replaced. However it ends, the folder holds a model.
 
     Raises
     ------
     ModelError
-        A folder that `read_model` refuses or that has no ONNX files, or a network that TensorRT cannot compile.
+        A folder that `read_model` refuses or that has no ONNX files, or a network that TensorRT cannot
+        compile.
     MachineError
         TensorRT is not installed or ends unexpectedly, or the machine cannot write.
 
@@ -75,7 +76,7 @@ def add_engines(folder: Path, algorithm: str, options: EngineOptions | None = No
 
 
 def _without_engines(folder: Path, model: Model) -> Model:
-    """The model with its ONNX files alone; the folder loses its engines here, as new ones have their names."""
+    """The model with its ONNX files alone; the folder loses its engines, whose names new ones take."""
     for network in model.networks:
         for fold in network.folds:
             _onnx_of(fold)
