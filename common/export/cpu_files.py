@@ -12,6 +12,7 @@ from common.errors import ModelError
 from common.export.onnx.compare import Logits, compare
 from common.export.onnx.float16_error import measured_tile
 from common.export.onnx.float16_weights import store_float16_weights
+from common.export.onnx.measure import tile_memory
 from common.export.onnx.resize import write_resized
 from common.inference.engines.ladder import make_cpu_engine
 from common.inference.network import Fold, Network
@@ -48,13 +49,24 @@ def store_cpu_weights_in_float16(folder: Path, algorithm: str) -> None:
     """
     model = read_model(folder, algorithm)
     with new_network_files(folder) as staging:
-        rounded = _each_fold(model, lambda network, fold: _round(network, fold, staging))
+        rounded = _measured(_each_fold(model, lambda network, fold: _round(network, fold, staging)))
         replace_networks(folder, staging, _each_fold(rounded, lambda _, fold: _placed(fold, folder)))
 
 
 def _each_fold(model: Model, change: Callable[[Network, Fold], Fold]) -> Model:
     networks = tuple(
         replace(network, folds=tuple(change(network, fold) for fold in network.folds))
+        for network in model.networks
+    )
+    return replace(model, networks=networks)
+
+
+def _measured(model: Model) -> Model:
+    """With each network's memory for a tile: engines that widen weights hold both forms for a while."""
+    networks = tuple(
+        replace(network, tile_memory=tile_memory(path, (len(network.channels), *network.patch)))
+        if (path := network.folds[0].path)
+        else network
         for network in model.networks
     )
     return replace(model, networks=networks)

@@ -57,6 +57,23 @@ def test_a_folder_with_float16_weights_is_smaller_and_has_its_parity(
         assert 1e-6 < fold.parity.relative_rms_difference < 1e-2
 
 
+def test_the_memory_for_a_tile_is_measured_with_the_new_file(
+    golden_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(golden_model, tmp_path / "model")
+    measured: list[tuple[str, tuple[int, ...]]] = []
+
+    def measure(path: Path, tile_shape: tuple[int, ...]) -> int:
+        measured.append((path.name, tile_shape))
+        return 4711
+
+    monkeypatch.setattr(cpu_files, "tile_memory", measure)
+    store_cpu_weights_in_float16(folder, AUTOPET)
+    (network,) = read_model(folder, AUTOPET).networks
+    assert network.tile_memory == 4711
+    assert measured == [("segmentation_fold_0.float16.onnx", (len(network.channels), *network.patch))]
+
+
 def test_an_interruption_leaves_the_earlier_weights(
     golden_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
