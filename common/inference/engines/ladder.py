@@ -152,7 +152,7 @@ class TriedEngine:
                 # A loop would hold a tile's logits while the next is computed.
                 yield from map(partial(self._taken, source), self._present.stream(source))
             except MachineError as error:
-                if error is source.error:
+                if source.failed:
                     raise
                 reason = str(error)
             else:
@@ -191,8 +191,8 @@ class _Source:
         self._tiles = tiles
         self._owed: deque[Array] = deque()
         self._again: deque[Array] = deque()
-        self.error: Exception | None = None
-        """What the tiles themselves raised."""
+        self.failed = False
+        """Whether the tiles themselves raised an error, which is no engine's."""
 
     def __iter__(self) -> "_Source":
         return self
@@ -214,8 +214,11 @@ class _Source:
     def _next(self) -> Array:
         try:
             return next(self._tiles)
-        except Exception as error:
-            self.error = error
+        except StopIteration:
+            raise
+        except Exception:
+            # The error itself is not kept: by its traceback, it would keep the engine alive.
+            self.failed = True
             raise
 
 
