@@ -73,11 +73,20 @@ install_layer() {
   ! is_optional "$1" || retries=1
   if pip_install --retries "$retries" --require-hashes --requirement "$lock" 2>/dev/null ||
     { ! is_optional "$1" && install_with_uv "$lock"; }; then
+    link_tensorrt
     cp "$lock" "$record"
   else
     rm "$record"
     return 1
   fi
+}
+
+# TensorRT-RTX looks for itself under this name, beside its file, when an engine has a plugin.
+link_tensorrt() {
+  local library
+  for library in "$VENV"/lib/python3*/site-packages/tensorrt_rtx_libs/libtensorrt_rtx.so.1; do
+    [[ ! -f $library ]] || ln --symbolic --force libtensorrt_rtx.so.1 "${library%.1}"
+  done
 }
 
 pip_install() {

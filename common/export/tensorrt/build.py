@@ -18,9 +18,10 @@ from pydantic.dataclasses import dataclass
 
 from common.documents import STRICT, decode, plain
 from common.errors import MachineError, ModelError, PetctError
-from common.export.tensorrt.carrier import AMPERE_AND_LATER, LIBRARIES, link_library, load_library
+from common.export.tensorrt.carrier import AMPERE_AND_LATER, link_library
 from common.export.tensorrt.failures import explain_build, explain_parsing
 from common.inference.engines import deform_im2col3d
+from common.inference.engines.carriers import import_library, library_of
 from common.inference.files import Carrier
 from common.memory import peak_memory
 
@@ -91,7 +92,7 @@ def build(request: Request) -> Built:
 def compile_engine(request: Request) -> Built:
     """Compile in this process; `ModelError` naming the layer that cannot be compiled."""
     start = time.monotonic()
-    trt = load_library(request.carrier)
+    trt = import_library(library_of(request.carrier))
     creator = deform_im2col3d.register(trt) if request.plugin else None  # held until the engine is built
     logger = _logger(trt)
     builder = trt.Builder(logger)
@@ -138,7 +139,7 @@ def _logger(trt: Any) -> Any:
 
 def _choose_target(trt: Any, config: Any, request: Request) -> str:
     """Set the compute capability where the carrier can; the target that the engine will have."""
-    if not LIBRARIES[request.carrier].chooses_target:
+    if not library_of(request.carrier).chooses_target:
         return _present_capability()
     if request.target != AMPERE_AND_LATER:
         config.num_compute_capabilities = 1

@@ -14,9 +14,10 @@ from common.export.onnx.float16_error import measure_float16
 from common.export.onnx.for_tensorrt import Deform, for_tensorrt
 from common.export.tensorrt.batches import with_batches
 from common.export.tensorrt.build import Built, Request, build
-from common.export.tensorrt.carrier import AMPERE_AND_LATER, LIBRARIES, TURING, require_library
+from common.export.tensorrt.carrier import AMPERE_AND_LATER, TURING, require_library
 from common.export.tensorrt.cubins import write_cubins
 from common.hashes import sha256_of
+from common.inference.engines.carriers import library_of
 from common.inference.files import Carrier, EngineFile, KernelFile
 from common.inference.network import Fold, Network
 from common.memory import GIB, MIB
@@ -184,7 +185,7 @@ class _Compiler:
 
 def targets_of(carrier: Carrier, choice: str) -> tuple[str, ...]:
     """The targets that `--targets` stands for; one, whatever its name, where the carrier has no choice."""
-    return TARGETS[choice] if LIBRARIES[carrier].chooses_target else TARGETS["default"]
+    return TARGETS[choice] if library_of(carrier).chooses_target else TARGETS["default"]
 
 
 def engine_name(network: str, target: str) -> str:

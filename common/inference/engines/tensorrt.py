@@ -26,7 +26,6 @@ from common.inference.engines.carriers import (
     Library,
     import_library,
     installed_libraries,
-    require_plugins,
 )
 from common.inference.engines.contract import (
     Array,
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NAME = "tensorrt"
-PACKAGES = (*(library.package for library in LIBRARIES), cuda.PACKAGE)
+PACKAGES = (*(package for library in LIBRARIES for package in library.packages), cuda.PACKAGE)
 DEVICE: Device = "gpu"
 PRECISIONS: tuple[EnginePrecision, ...] = ("float16",)
 GIB = 2**30
@@ -70,7 +69,7 @@ def missing(precision: EnginePrecision) -> str | None:
     """Return what is missing of packages and GPU; `MachineError` for a GPU that cannot be used."""
     absent = [cuda.PACKAGE] if not find_spec("cuda") or not find_spec("cuda.bindings") else []
     if not installed_libraries():
-        absent.append(LIBRARIES[0].package)
+        absent += LIBRARIES[0].packages
     if absent:
         return f"not installed; pip install {' '.join(absent)}" if gpus() else cuda.NO_GPU
     try:
@@ -93,7 +92,7 @@ def load(files: NetworkFiles, precision: EnginePrecision) -> TensorRtEngine:
     try:
         session = _session()
         if engine.plugin:
-            _prepare_plugin(trt, library, files.kernels, session.gpu)
+            _prepare_plugin(trt, files.kernels, session.gpu)
         return TensorRtEngine(engine, library, trt, session)
     except GpuMemoryError as error:
         free = _free_memory()
@@ -265,11 +264,10 @@ class TensorRtEngine:
         return (GpuMemoryError if is_memory else GpuError)(f"{what}: {reason}")
 
 
-def _prepare_plugin(trt: ModuleType, library: Library, kernels: tuple[KernelFile, ...], gpu: Gpu) -> None:
+def _prepare_plugin(trt: ModuleType, kernels: tuple[KernelFile, ...], gpu: Gpu) -> None:
     """Let the library find the deformable convolution's kernel."""
     from common.inference.engines.deform_im2col3d import load_im2col, register
 
-    require_plugins(library)
     for kernel in kernels:
         require_unaltered(kernel)
     register(trt, load_im2col(gpu, kernels, gpu.info.capability))

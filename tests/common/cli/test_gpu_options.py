@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.cli.main import main
-from common.export.tensorrt import carrier
+from common.inference.engines import carriers
 
 
 def export(tmp_path: Path, *options: str) -> int:
@@ -46,6 +46,6 @@ def test_without_tensorrt_installed_the_packages_are_named(
     def missing(name: str) -> ModuleSpec | None:
         return None if name == "tensorrt_rtx_bindings" else importlib.util.find_spec(name)
 
-    monkeypatch.setattr(carrier, "find_spec", missing)
+    monkeypatch.setattr(carriers, "find_spec", missing)
     assert export(tmp_path, "--tensorrt") == 4
     assert "pip install tensorrt-rtx-cu12-bindings tensorrt-rtx-cu12-libs" in capsys.readouterr().err
