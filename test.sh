@@ -11,7 +11,8 @@ as it does and prints a table. The exit status is 0 where every mask is there an
 must also reach a Dice of 0.5 against the truth. Run ./build.sh first. build/test/ALGORITHM keeps masks, logs and what
 was on stderr, warnings.txt.
 Where no Docker engine answers, the algorithms run as plain processes from .venv, on input and model that must stay
-unchanged, and the table says so.
+unchanged, and the table says so. Containers are given the machine's NVIDIA GPUs where Docker can do so; the table says
+which engine each run took, and whether a GPU was there.
 EOF
 }
 
@@ -87,6 +88,10 @@ run_as_process() (
   exit "$status"
 )
 
+has_gpu() {
+  if [[ -n $DOCKER ]]; then [[ -n $(gpu_option) ]]; else [[ -e /dev/nvidiactl ]]; fi
+}
+
 # Runs, checks and measures; prints what is wrong, or "passed".
 verdict() {
   local name=$1 folder=$2 status=0
@@ -139,6 +144,7 @@ main() {
   row algorithm engine seconds 'peak MiB' Dice verdict
   printf '%s' "$TABLE"
   [[ -n $DOCKER ]] || echo "not in a container"
+  has_gpu || echo "without a GPU: $(if [[ -n $DOCKER ]]; then echo Docker has none to give; else echo no NVIDIA driver answers; fi)"
   return "$status"
 }
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -31,8 +32,11 @@ from benchmarks.scenario import FOLDER as BENCHMARKS
 from benchmarks.torch_networks import LOADERS
 from common.case import Case
 from common.demo.phantom.phantom import make_phantom
+from common.export.tensorrt.cubins import write_cubins
 from common.geometry import Geometry
 from common.inference.engines import EngineName, machine
+from common.inference.engines.cuda import open_gpu
+from common.inference.engines.deform_im2col3d import Precision, Sampling, load_im2col
 from common.inference.engines.ladder import Ladder
 from common.inference.network import Network
 from common.inference.options import Options
@@ -46,6 +50,10 @@ TILES = 10
 WARM_UP = 3
 MARGINS = (0, 1e-3, 1e-2)
 """Of the logits' standard deviation: voxels are counted that flip although float32 was surer than that."""
+
+DEFORMED, CHANNELS = (64, 64, 64), 32
+"""Voxels (z, y, x) and channels of the deformable convolution whose kernel is timed."""
+PRECISIONS: dict[Precision, torch.dtype] = {"float32": torch.float32, "float16": torch.float16}
 
 Device = Literal["cuda", "cpu"]
 ENGINES: dict[Device, EngineName] = {"cuda": "tensorrt", "cpu": "auto"}
@@ -154,6 +162,43 @@ def clinical_case(model: Model, device: Device) -> str:
     return f"A clinical case ({SHAPE}), {folds} folds, {2**axes} mirrorings: {seconds:.0f} s"
 
 
+def kernel_bandwidth() -> Iterator[str]:
+    """The deformable convolution's kernel: bytes that it must move in a second, against a copy on the GPU."""
+    gpu = open_gpu()
+    with TemporaryDirectory() as folder:
+        im2col = load_im2col(gpu, write_cubins(Path(folder)), gpu.info.capability)
+    sampling = Sampling((3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1)
+    yield "| kernel | ms | GB/s | of a copy's GB/s |"
+    yield "|---|---|---|---|"
+    for precision, kind in PRECISIONS.items():
+        volume, offset, columns = (
+            torch.randn(1, channels, *DEFORMED, device="cuda", dtype=kind)
+            for channels in (CHANNELS, 3 * sampling.taps, CHANNELS * sampling.taps)
+        )
+        shapes, addresses = (volume.shape, offset.shape), (volume.data_ptr(), offset.data_ptr())
+        stream = torch.cuda.current_stream().cuda_stream
+        launch = partial(im2col.launch, sampling, *shapes, precision, *addresses, columns.data_ptr(), stream)
+        seconds, copied = on_device(launch), on_device(partial(torch.empty_like(columns).copy_, columns))
+        rate = sum(tensor.nbytes for tensor in (volume, offset, columns)) / seconds / 1e9
+        copy_rate = 2 * columns.nbytes / copied / 1e9
+        share = f"{rate / copy_rate:.0%} of {copy_rate:.0f}"
+        yield f"| {precision} | {seconds * 1000:.2f} | {rate:.0f} | {share} |"
+
+
+def on_device(work: Callable[[], object]) -> float:
+    """Median seconds of work on torch's stream, without the calls that start it."""
+
+    def once() -> float:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        work()
+        end.record()
+        end.synchronize()
+        return float(start.elapsed_time(end)) / 1000
+
+    return median([once() for _ in range(WARM_UP + TILES)][WARM_UP:])
+
+
 def report(algorithms: Sequence[str], folds: int | None, device: Device) -> Iterator[str]:
     """The lines of the table, as they are measured."""
     yield f"GPU: {', '.join(machine.gpus()) or 'none'}; driver: {machine.gpu_driver() or 'none'}"
@@ -168,6 +213,9 @@ def report(algorithms: Sequence[str], folds: int | None, device: Device) -> Iter
         by_torch = LOADERS[algorithm](FOLDER / algorithm / "checkpoint")
         for network in models[algorithm].networks:
             yield from map(str, compare_ways(algorithm, network, by_torch[network.name], device))
+    if device == "cuda":
+        yield ""
+        yield from kernel_bandwidth()
     if "autopet_interactive" in models:
         yield ""
         yield clinical_case(models["autopet_interactive"], device)

@@ -4,9 +4,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
   cat <<'EOF'
-Usage: docker/as_platform.sh [--memory BYTES] IMAGE INPUT MODEL OUTPUT [ARGUMENT ...]
+Usage: docker/as_platform.sh [--memory BYTES] [--no-gpu] IMAGE INPUT MODEL OUTPUT [ARGUMENT ...]
 Runs an algorithm's image on one case as Grand Challenge does: no network, no capabilities, no new privileges, a
-read-only root, an empty /tmp, INPUT and MODEL read-only, bounded memory and processes, the image's own user.
+read-only root, an empty /tmp, INPUT and MODEL read-only, bounded memory and processes, the image's own user, and the
+machine's NVIDIA GPUs where Docker can give them, unless --no-gpu is there.
 What it leaves in /output comes to the folder OUTPUT, which must be empty. The exit status is the container's.
 EOF
 }
@@ -19,25 +20,23 @@ memory() {
   echo $((here < PLATFORM_MEMORY ? here : PLATFORM_MEMORY))
 }
 
-gpus() {
-  if docker info --format '{{json .Runtimes}}' | grep --quiet nvidia; then
-    echo --gpus=all
-  fi
-}
-
 main() {
-  local limit container status=0
+  local limit container gpu status=0
   [[ ${1:-} == --help ]] && usage && return
   limit=$(memory)
   if [[ ${1:-} == --memory ]]; then
     limit=${2:-}
     shift 2
   fi
+  gpu=$(gpu_option)
+  if [[ ${1:-} == --no-gpu ]]; then
+    gpu=--env=NVIDIA_VISIBLE_DEVICES=void
+    shift
+  fi
   [[ $# -ge 4 ]] || refuse "IMAGE, INPUT, MODEL and OUTPUT are needed; see docker/as_platform.sh --help."
   local image=$1 input=$2 model=$3 output=$4
   shift 4
-  # shellcheck disable=SC2046
-  container=$(docker create $(gpus) --network none --cap-drop ALL --security-opt no-new-privileges --read-only \
+  container=$(docker create ${gpu:+"$gpu"} --network none --cap-drop ALL --security-opt no-new-privileges --read-only \
     --tmpfs /tmp --volume /output --volume "$(realpath "$input"):/input:ro" \
     --volume "$(realpath "$model"):/opt/ml/model:ro" --memory "$limit" --memory-swap "$limit" \
     --ulimit "data=$limit" --pids-limit 512 --shm-size 128m "$image" "$@")

@@ -5,6 +5,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VERSION=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$ROOT/pyproject.toml")
 BASE_IMAGE=python:3.11-slim-bookworm
 RUNTIME_IMAGE=petct-runtime:$VERSION
+TENSORRT_IMAGE=petct-tensorrt:$VERSION
+CUDA_IMAGE=petct-cuda:$VERSION
 TOOLS_IMAGE=petct-tools:$VERSION
 VENV=$ROOT/.venv
 
@@ -63,6 +65,15 @@ choose_algorithms() {
   done
   ALGORITHMS=("$@")
   [[ $# -gt 0 ]] || mapfile -t ALGORITHMS < <(all_algorithms)
+}
+
+# Docker's option that gives a container the machine's GPUs; empty where Docker has none to give.
+gpu_option() {
+  if docker info --format '{{json .Runtimes}}' 2>/dev/null | grep --quiet nvidia; then
+    echo --gpus=all
+  elif docker info --format '{{json .DiscoveredDevices}}' 2>/dev/null | grep --quiet nvidia.com/gpu; then
+    echo --device=nvidia.com/gpu=all
+  fi
 }
 
 image_of() {

@@ -7,34 +7,42 @@ usage() {
   cat <<'EOF'
 Usage: docker/lock.sh [OPTION-OF-UV ...]
 Rewrites each requirements.txt from the requirements.in beside it with `uv pip compile`. Each holds what it adds to the
-ones before it, so that they install one after the other with --no-deps. Versions stay, with their hashes, while they
+layers below it, so that they install one after the other with --no-deps. Versions stay, with their hashes, while they
 fit; --upgrade or --upgrade-package NAME takes newer ones. torch's CPU builds come from PyTorch's index, or, where
 UV_FIND_LINKS is set, from that folder; a new version's lock should list the builds for all Python versions.
 EOF
 }
 
-LAYERS=(docker/runtime docker/tools tests)
+# Each layer, in the order of locking, with the layers below it.
+LAYERS=(
+  "docker/runtime"
+  "docker/tensorrt docker/runtime"
+  "docker/cuda docker/runtime"
+  "docker/tools docker/runtime"
+  "docker/nvrtc docker/runtime docker/tensorrt docker/tools"
+  "tests docker/runtime docker/tensorrt docker/tools docker/nvrtc"
+)
 
 # Names of the packages pinned in requirements files.
 names() {
   sed --quiet 's/^\([a-z0-9-]*\)==.*/\1/p' "$@"
 }
 
-# lock LAYER EARLIER-REQUIREMENTS OPTION-OF-UV ...
+# lock LAYER REQUIREMENTS-BELOW OPTION-OF-UV ...
 lock() {
-  local layer=$1 earlier=$2
+  local layer=$1 below=$2
   shift 2
   say "Locking $layer"
   # shellcheck disable=SC2046
   "$UV" pip compile --quiet --config-file docker/uv.toml --python-version 3.11 \
     --python-platform x86_64-unknown-linux-gnu --generate-hashes --no-annotate \
-    --custom-compile-command docker/lock.sh --constraints "$earlier" \
-    $(names "$earlier" | sed 's/^/--no-emit-package=/') \
+    --custom-compile-command docker/lock.sh --constraints "$below" \
+    $(names "$below" | sed 's/^/--no-emit-package=/') \
     --output-file "$layer/requirements.txt" "$@" "$layer/requirements.in" >/dev/null
 }
 
 main() {
-  local layer scratch
+  local layers layer scratch
   [[ ${1:-} == --help ]] && usage && return
   cd "$ROOT"
   scratch=$(mktemp --directory)
@@ -44,10 +52,13 @@ main() {
   "$scratch/bin/pip" install --quiet --disable-pip-version-check uv
   UV=$scratch/bin/uv
   [[ -n ${UV_FIND_LINKS:-} ]] || export UV_TORCH_BACKEND=cpu
-  : >"$scratch/earlier.txt"
-  for layer in "${LAYERS[@]}"; do
-    lock "$layer" "$scratch/earlier.txt" "$@"
-    cat "$layer/requirements.txt" >>"$scratch/earlier.txt"
+  for layers in "${LAYERS[@]}"; do
+    read -ra layers <<<"$layers"
+    : >"$scratch/below.txt"
+    for layer in "${layers[@]:1}"; do
+      cat "$layer/requirements.txt" >>"$scratch/below.txt"
+    done
+    lock "${layers[0]}" "$scratch/below.txt" "$@"
   done
 }
 

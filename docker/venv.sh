@@ -1,18 +1,30 @@
 # The virtual environment .venv, for the tests and for petct if no Docker engine answers.
 # shellcheck shell=bash
 
+# NVIDIA's packages: an environment does without those that cannot be had.
+OPTIONAL=(docker/tensorrt docker/nvrtc)
+
 # Installs the missing packages of the requirements.txt in each folder: provide_venv FOLDER ...
 provide_venv() {
   local folder
   fits "$@" || make_venv
   for folder in "$@"; do
-    [[ -f $(record_of "$folder") ]] || install_locked "$folder"
+    has_layer "$folder" || install_layer "$folder" || is_optional "$folder" ||
+      fail "The packages of $folder/requirements.txt cannot be installed into .venv."
   done
   cmp --silent "$ROOT/pyproject.toml" "$VENV/installed/project" || install_project
 }
 
 record_of() {
   echo "$VENV/installed/${1//\//_}"
+}
+
+has_layer() {
+  [[ -f $(record_of "$1") ]]
+}
+
+is_optional() {
+  [[ " ${OPTIONAL[*]} " == *" $1 "* ]]
 }
 
 # True if .venv was created by this checkout and matches the current requirements.txt of the folders.
@@ -53,13 +65,28 @@ make_venv() {
 }
 
 # If this is interrupted, the record stays empty, so that the next run creates .venv again.
-install_locked() {
-  local lock=$ROOT/$1/requirements.txt
+install_layer() {
+  local lock=$ROOT/$1/requirements.txt record retries=5
+  record=$(record_of "$1")
   say "Installing the packages of $1 into .venv"
-  : >"$(record_of "$1")"
-  pip_install --require-hashes --requirement "$lock" 2>/dev/null || install_with_uv "$lock" ||
-    fail "The packages of $1/requirements.txt cannot be installed into .venv."
-  cp "$lock" "$(record_of "$1")"
+  : >"$record"
+  ! is_optional "$1" || retries=1
+  if pip_install --retries "$retries" --require-hashes --requirement "$lock" 2>/dev/null ||
+    { ! is_optional "$1" && install_with_uv "$lock"; }; then
+    link_tensorrt
+    cp "$lock" "$record"
+  else
+    rm "$record"
+    return 1
+  fi
+}
+
+# TensorRT-RTX looks for itself under this name, beside its file, when an engine has a plugin.
+link_tensorrt() {
+  local library
+  for library in "$VENV"/lib/python3*/site-packages/tensorrt_rtx_libs/libtensorrt_rtx.so.1; do
+    [[ ! -f $library ]] || ln --symbolic --force libtensorrt_rtx.so.1 "${library%.1}"
+  done
 }
 
 pip_install() {

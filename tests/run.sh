@@ -15,7 +15,9 @@ main() {
   local status=0
   [[ ${1:-} == --help ]] && usage && return
   cd "$ROOT"
-  provide_venv docker/runtime docker/tools tests
+  provide_venv docker/runtime docker/tensorrt docker/tools docker/nvrtc tests
+  { has_layer docker/tensorrt && has_layer docker/nvrtc; } ||
+    say "NVIDIA's packages cannot be had: tests that need them are skipped"
   "$VENV/bin/ruff" check || status=1
   "$VENV/bin/ruff" format --check || status=1
   "$VENV/bin/mypy" || status=1

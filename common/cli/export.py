@@ -9,6 +9,7 @@ from pathlib import Path
 
 from common import algorithms
 from common.cli.arguments import add_algorithm, add_settings, given_settings, require_possible
+from common.cli.gpu_options import add_gpu_options, compile_for_gpus, require_consistent
 from common.errors import InputError
 from common.memory import MIB, peak_memory
 from common.model.writing import write_run
@@ -29,13 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="model folder to write")
     for name, (text, _) in FILES.items():
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=text)
+    add_gpu_options(parser)
     add_settings(parser, folds="folds to export (default: all found)")
 
 
 def execute(arguments: argparse.Namespace) -> None:
-    """Export the checkpoint, with the settings that were given."""
+    """Export the checkpoint with the settings that were given, and compile it for GPUs where wanted."""
     given = given_settings(arguments)
     require_possible(given)
+    require_consistent(arguments)
     export: Callable[..., None] = algorithms.exporter(arguments.algorithm).export
     files = {name: path for name in FILES if (path := getattr(arguments, name)) is not None}
     for name in files:
@@ -43,5 +46,6 @@ def execute(arguments: argparse.Namespace) -> None:
             raise InputError(f"--{name}: {arguments.algorithm} {FILES[name][1]}; leave --{name} out")
     export(arguments.checkpoint, arguments.model, given.get("folds"), **files)
     write_run(arguments.model, given)
+    compile_for_gpus(arguments)
     seconds = time.monotonic() - arguments.start
     logger.info("exported: %.1f s, peak memory %d MiB, %s", seconds, peak_memory() // MIB, arguments.model)

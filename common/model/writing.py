@@ -35,6 +35,22 @@ def write_model(folder: Path, model: Model) -> None:
     )
 
 
+def replace_networks(folder: Path, staging: Path, model: Model) -> None:
+    """Let a model folder describe `model`, whose new files lie in `staging`, a folder in it.
+
+    New files have other names than those that the folder describes. They are moved first, then `model.json`
+    is replaced, and what it no longer names is removed: whenever this is interrupted, the folder is whole.
+    Raises `ModelError` for a folder that cannot be written, `OSError` for a file that cannot be moved.
+    """
+    for path in staging.iterdir():
+        path.replace(folder / path.name)
+    write_model(folder, model)
+    named = {path.name for path in _files_of(model)}
+    for path in _network_files(folder):
+        if path.name not in named:
+            path.unlink()
+
+
 def write_run(folder: Path, run: Mapping[str, Any]) -> None:
     """Replace the section `run` of a model folder's `model.json`; all else, hashes included, stays.
 
@@ -58,6 +74,16 @@ def _replace_model_file(folder: Path, document: Mapping[str, Any]) -> None:
 
 
 @contextmanager
+def new_network_files(folder: Path) -> Iterator[Path]:
+    """A temporary folder in a model folder, for files that `replace_networks` takes over.
+
+    Raises `MachineError` where the machine cannot write.
+    """
+    with _machine_errors(folder), TemporaryDirectory(dir=folder, prefix=STAGING_PREFIX) as staging:
+        yield Path(staging)
+
+
+@contextmanager
 def new_model_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder to export into; what it holds when the block ends well becomes `folder`'s content.
 
@@ -75,10 +101,15 @@ def new_model_folder(folder: Path) -> Iterator[Path]:
         staging = TemporaryDirectory(dir=folder, prefix=STAGING_PREFIX)
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written ({error.strerror}); choose another --model") from error
+    with _machine_errors(folder), staging as name:
+        yield Path(name)
+        _take_over(Path(name), folder)
+
+
+@contextmanager
+def _machine_errors(folder: Path) -> Iterator[None]:
     try:
-        with staging as name:
-            yield Path(name)
-            _take_over(Path(name), folder)
+        yield
     except OSError as error:
         raise MachineError(
             f"{error.filename or folder}: the export fails ({error.strerror}); check space and permissions"
@@ -87,12 +118,26 @@ def new_model_folder(folder: Path) -> Iterator[Path]:
 
 def _take_over(staging: Path, folder: Path) -> None:
     (folder / MODEL_FILE).unlink(missing_ok=True)
-    for stale in (path for pattern in NETWORK_FILES for path in folder.glob(pattern)):
+    for stale in _network_files(folder):
         stale.unlink()
     for path in sorted(staging.iterdir(), key=lambda path: path.name == MODEL_FILE):
         path.replace(folder / path.name)
     for interrupted in folder.glob(f"{STAGING_PREFIX}*"):
         shutil.rmtree(interrupted)
+
+
+def _network_files(folder: Path) -> list[Path]:
+    return [path for pattern in NETWORK_FILES for path in folder.glob(pattern)]
+
+
+def _files_of(model: Model) -> Iterator[Path]:
+    """All network files that a model names."""
+    for network in model.networks:
+        for fold in network.folds:
+            files = network.files(fold)
+            yield from [files.onnx] if files.onnx else []
+            yield from (engine.path for engine in files.engines)
+            yield from (kernel.path for kernel in files.kernels)
 
 
 def _as_written(folder: Path, network: Network) -> Network:

@@ -5,11 +5,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 usage() {
   cat <<'EOF'
-Usage: docker/offline/wheelhouse.sh [runtime] [tools]
-Fills docker/runtime/wheelhouse and docker/tools/wheelhouse with the wheels that the two images install; a build
-prefers them to a package index. build.sh calls it where the base image could not be pulled. The host needs pip
-20.3 or later, of any Python 3; the wheels are for the images' Python 3.11 on linux/amd64. Where pip's index has no
-CPU build of torch, set PIP_EXTRA_INDEX_URL to the one where PyTorch keeps them.
+Usage: docker/offline/wheelhouse.sh [LAYER ...]
+Fills docker/LAYER/wheelhouse with the wheels that each layer named installs (default: runtime tensorrt tools); a build
+prefers them to a package index. build.sh calls it where the base image could not be pulled. The host needs pip 20.3 or
+later, of any Python 3; the wheels are for the images' Python 3.11 on linux/amd64. Where pip's index has no CPU build of
+torch, set PIP_EXTRA_INDEX_URL to the one where PyTorch keeps them.
 EOF
 }
 
@@ -20,6 +20,10 @@ platforms() {
     printf -- '--platform manylinux_2_%s_x86_64\n' "$minor"
   done
   printf -- '--platform %s\n' manylinux2014_x86_64 manylinux2010_x86_64 manylinux1_x86_64
+}
+
+all_layers() {
+  (cd "$ROOT/docker" && dirname -- */requirements.txt) | paste -sd ' '
 }
 
 download() {
@@ -43,10 +47,10 @@ fill() {
 main() {
   local layer layers=("$@")
   [[ ${1:-} == --help ]] && usage && return
-  [[ $# -eq 0 ]] && layers=(runtime tools)
+  [[ $# -eq 0 ]] && layers=(runtime tensorrt tools)
   python3 -m pip --version >/dev/null 2>&1 || fail "The host has no pip: install it (Debian: apt-get install python3-pip)."
   for layer in "${layers[@]}"; do
-    [[ -f $ROOT/docker/$layer/requirements.txt ]] || refuse "'$layer' is no image here; there is: runtime tools."
+    [[ -f $ROOT/docker/$layer/requirements.txt ]] || refuse "'$layer' is no layer of an image; there is: $(all_layers)."
     fill "$layer"
   done
 }

@@ -38,6 +38,19 @@ def image(engine, version):
     return f"{ALGORITHM}:{version}"
 
 
+@pytest.fixture(scope="session")
+def cpu_image(image, version):
+    """The same algorithm's image without NVIDIA's packages, as `build.sh --cpu` makes it."""
+    tag = f"{ALGORITHM}-cpu:{version}"
+    arguments = {"RUNTIME": f"petct-runtime:{version}", "ALGORITHM": ALGORITHM, "VERSION": version}
+    options = [option for pair in arguments.items() for option in ("--build-arg", "=".join(pair))]
+    dockerfile = str(ROOT / "docker/algorithm/Dockerfile")
+    command = ["docker", "build", "--quiet", "--file", dockerfile, *options, "--tag", tag, str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    yield tag
+    subprocess.run(["docker", "image", "rm", tag], check=True, capture_output=True)
+
+
 @pytest.fixture(scope="session", params=algorithms.names())
 def every_algorithm(engine, request):
     """Each algorithm's name, its image and its demo's model built from this checkout."""

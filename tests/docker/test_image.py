@@ -8,7 +8,8 @@ import pytest
 pytestmark = pytest.mark.docker
 
 MB = 10**6
-MOST = 720 * MB
+MOST = 1100 * MB
+MOST_FOR_CPUS = 720 * MB
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +20,24 @@ def description(image):
 
 def test_image_is_small(description):
     assert description["Size"] <= MOST
+
+
+def test_image_for_cpus_alone_is_smaller(cpu_image):
+    (description,) = json.loads(subprocess.check_output(["docker", "image", "inspect", cpu_image]))
+    assert description["Size"] <= MOST_FOR_CPUS
+
+
+def test_image_asks_for_the_gpus_that_its_user_gives(description):
+    environment = set(description["Config"]["Env"])
+    assert {"NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=compute,utility"} <= environment
+
+
+def test_packages_for_gpus_import_without_one(image):
+    statement = (
+        "import ctypes, cuda.bindings.driver, tensorrt_rtx_bindings; ctypes.CDLL('libtensorrt_rtx.so')"
+    )
+    command = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "python", image, "-c", statement]
+    subprocess.run(command, check=True)
 
 
 def test_user_is_a_name_of_letters_and_digits_and_not_root(description):

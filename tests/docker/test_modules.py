@@ -38,12 +38,19 @@ FOR_TRAINING_AND_TESTS = {
     "sklearn",
     "torch",
 }
+LAYERS = ["docker/runtime", "docker/tensorrt", "docker/cuda", "docker/tools", "docker/nvrtc", "tests"]
 LEFT_OUT = re.compile(r"common\.(demo|evaluation|export)\b|containers\.\w+\.(demo|export)\b")
 
 
 def locked(layer):
     """Names of the packages that a layer's lock pins."""
     return set(re.findall(r"^([\w-]+)==", (ROOT / layer / "requirements.txt").read_text(), re.MULTILINE))
+
+
+def below(layer):
+    """Layers that a layer's lock adds to, as `docker/lock.sh` has them."""
+    (names,) = re.findall(rf'^  "{layer}( .*)?"$', (ROOT / "docker/lock.sh").read_text(), re.MULTILINE)
+    return names.split()
 
 
 def imported(statement):
@@ -88,7 +95,29 @@ def test_code_in_an_image_is_one_algorithms_alone(every_algorithm, listing):
 def test_packages_in_an_image_are_those_locked_for_a_run(listing):
     assert "numpy" in listing["importable"]
     require_for_a_run_only(listing["importable"])
-    assert {name.lower().replace("_", "-") for name in listing["installed"]} == locked("docker/runtime")
+    packages = {name.lower().replace("_", "-") for name in listing["installed"]}
+    assert packages == locked("docker/runtime") | locked("docker/tensorrt")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layer_pins_what_its_folder_asks_for_and_nothing_that_is_below_it(layer):
+    wanted = re.findall(r"^([\w-]+)", (ROOT / layer / "requirements.in").read_text(), re.MULTILINE)
+    assert set(wanted) <= locked(layer)
+    assert not locked(layer) & set().union(*map(locked, below(layer)))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_package_is_pinned_with_hashes(layer):
+    pins = re.split(r"^(?=[\w-]+==)", (ROOT / layer / "requirements.txt").read_text(), flags=re.MULTILINE)
+    assert pins[1:]
+    assert all("--hash=sha256:" in pin for pin in pins[1:])
+
+
+def test_gpu_build_of_onnx_runtime_is_the_last_for_cuda_12_and_in_place_of_the_other():
+    lock = (ROOT / "docker/cuda/requirements.txt").read_text()
+    assert re.search(r"^onnxruntime-gpu==1\.26\.", lock, re.MULTILINE)
+    assert "onnxruntime" in locked("docker/runtime")
+    assert {name for name in locked("docker/cuda") if not name.endswith("-cu12")} == {"onnxruntime-gpu"}
 
 
 def test_command_imports_nothing_that_images_leave_out():

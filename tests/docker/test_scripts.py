@@ -79,6 +79,28 @@ def test_file_without_a_checkpoint_is_refused(option):
     assert f"{option} is of use with --checkpoint only" in ended.stderr
 
 
+def test_cpu_and_cuda_exclude_each_other():
+    ended = run(ROOT / "build.sh", "--cpu", "--cuda")
+    assert ended.returncode == 2
+    assert "exclude each other" in ended.stderr
+
+
+@pytest.mark.parametrize("variant", ["--cpu", "--cuda"])
+@pytest.mark.parametrize("option", [["--no-cpu"], ["--targets", "7.5"], ["--deform", "plugin"]])
+def test_option_of_engines_is_refused_where_there_are_none(variant, option):
+    ended = run(ROOT / "build.sh", variant, *option)
+    assert ended.returncode == 2
+    assert f"{option[0]} is about TensorRT-RTX's engines: leave out {variant}." in ended.stderr
+
+
+@pytest.mark.parametrize("option", ["--targets", "--deform", "--cpu-weights"])
+def test_value_that_is_no_choice_is_named(option):
+    ended = run(ROOT / "build.sh", option, "most")
+    assert ended.returncode == 2
+    assert f"{option} is one of: " in ended.stderr
+    assert "found 'most'" in ended.stderr
+
+
 @pytest.fixture
 def project(image, version, tmp_path):
     """A checkout with one small algorithm, `toy`, built for the user given."""

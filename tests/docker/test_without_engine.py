@@ -5,13 +5,15 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from tests.docker.conftest import ROOT
 
 SCRIPTS = ("build.sh", "test.sh", "export.sh", "docker/lib.sh", "docker/venv.sh", "pyproject.toml")
-LOCKS = ("docker/runtime/requirements.txt", "docker/tools/requirements.txt")
+LOCKS = tuple(f"docker/{layer}/requirements.txt" for layer in ("runtime", "tensorrt", "tools"))
+NVRTC = "docker/nvrtc/requirements.txt"
 
 INTERPRETER = f"""#!/bin/sh
 case "$1" in
@@ -19,8 +21,9 @@ case "$1" in
   -m) mkdir -p "$3/bin" && cp "$(dirname "$0")"/* "$3/bin" ;;
 esac
 """
-PIP = """#!/bin/sh
+PIP = """#!/bin/bash
 echo "$@" >>"$CALLS/pip"
+[[ -z ${MISSING:-} || "$*" != *$MISSING* ]]
 """
 PETCT = """#!/bin/bash
 echo "$@" >>"$CALLS/petct"
@@ -58,7 +61,7 @@ class Checkout:
         for path in SCRIPTS:
             self.write(path, (ROOT / path).read_text())
             shutil.copymode(ROOT / path, self.folder / path)
-        for path in (*LOCKS, "common/demo/phantom/phantom.py", "containers/toy/algorithm.py"):
+        for path in (*LOCKS, NVRTC, "common/demo/phantom/phantom.py", "containers/toy/algorithm.py"):
             self.write(path, "")
         self.write("containers/toy/demo/checkpoint/weights", "1")
         for name, text in {"python": INTERPRETER, "pip": PIP, "petct": PETCT}.items():
@@ -137,7 +140,7 @@ def test_changed_lock_makes_the_environment_anew(built, lock):
 
 def test_interrupted_installation_makes_the_environment_anew(built):
     stale = built.write(".venv/stale", "")
-    built.write(LOCKS[1], "numpy")
+    built.write("docker/tools/requirements.txt", "numpy")
     built.write(".venv/bin/pip", "#!/bin/sh\nexit 1\n")
     built.write(".venv/installed/docker_tools", "")
     assert built.run("./build.sh").returncode == 0
@@ -174,10 +177,11 @@ def test_missing_interpreter_is_one_line(checkout):
 def test_run_is_tabulated_as_not_in_a_container(built):
     ended = built.run("./test.sh")
     assert ended.returncode == 0, ended.stderr
-    header, row, note = ended.stdout.splitlines()
+    header, row, note, *more = ended.stdout.splitlines()
     assert header.split()[0] == "algorithm"
     assert row.split() == ["toy", "cpu", "1.5", "77", "0.900", "passed"]
     assert note == "not in a container"
+    assert more == ([] if Path("/dev/nvidiactl").exists() else ["without a GPU: no NVIDIA driver answers"])
 
 
 def test_run_that_changes_its_input_fails(built):
@@ -212,7 +216,73 @@ def test_folds_and_plans_go_to_the_export_and_are_part_of_what_a_model_is_made_f
     for _ in range(2):
         assert built.run(*given).returncode == 0
     _, export = built.called("petct", "export")
-    assert export.endswith(f"--plans {plans} --folds 0,1")
+    assert export.endswith(f"--plans {plans} --folds 0,1 --tensorrt")
     plans.write_text("{ }")
     built.run(*given)
     assert len(built.called("petct", "export")) == 3
+
+
+def test_engines_are_exported_with_the_options_given(checkout):
+    given = (
+        "--targets",
+        "7.5",
+        "--batch-mirrorings",
+        "--no-cpu",
+        "--deform",
+        "plugin",
+        "--cpu-weights",
+        "float16",
+    )
+    ended = checkout.run("./build.sh", *given)
+    assert ended.returncode == 0, ended.stderr
+    (export,) = checkout.called("petct", "export")
+    assert export.endswith(
+        "--cpu-weights float16 --tensorrt --targets 7.5 --batch-mirrorings --no-cpu --deform plugin"
+    )
+    assert [line for line in checkout.called("pip", "") if NVRTC in line]
+
+
+def test_cuda_compiler_is_installed_for_the_plugin_alone(built):
+    assert not [line for line in built.called("pip", "") if NVRTC in line]
+
+
+def test_model_is_exported_again_where_what_it_is_for_has_changed(built):
+    for options, exports in ((["--cpu"], 2), (["--cpu"], 2), ([], 3), (["--targets", "7.5"], 4)):
+        assert built.run("./build.sh", *options).returncode == 0
+        assert len(built.called("petct", "export")) == exports
+
+
+def test_cpu_leaves_out_nvidias_packages_and_engines(checkout):
+    ended = checkout.run("./build.sh", "--cpu")
+    assert ended.returncode == 0, ended.stderr
+    assert not [line for line in checkout.called("pip", "") if "docker/tensorrt" in line]
+    (export,) = checkout.called("petct", "export")
+    assert "--tensorrt" not in export
+
+
+def test_where_nvidias_packages_cannot_be_had_one_line_says_so_and_all_else_is_built(checkout):
+    ended = checkout.run("./build.sh", MISSING="docker/tensorrt")
+    assert ended.returncode == 0, ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if "NVIDIA" in line]
+    assert line == "NVIDIA's packages cannot be had: building for CPUs"
+    (export,) = checkout.called("petct", "export")
+    assert "--tensorrt" not in export
+    assert checkout.run("./test.sh", MISSING="docker/tensorrt").returncode == 0
+
+
+def test_packages_that_could_not_be_had_are_tried_again(checkout):
+    checkout.run("./build.sh", MISSING="docker/tensorrt")
+    assert "NVIDIA" not in checkout.run("./build.sh").stderr
+    assert "--tensorrt" in checkout.called("petct", "export")[-1]
+
+
+def test_option_of_engines_fails_where_nvidias_packages_cannot_be_had(checkout):
+    ended = checkout.run("./build.sh", "--no-cpu", MISSING="docker/tensorrt")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "NVIDIA's packages cannot be had: --no-cpu needs them."
+
+
+def test_cuda_needs_an_engine(checkout):
+    ended = checkout.run("./build.sh", "--cuda")
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("--cuda makes images")

@@ -35,7 +35,7 @@ main() {
   [[ ${1:-} == --help ]] && usage && return
   need_gpu
   cd "$ROOT"
-  provide_venv docker/runtime docker/tensorrt docker/tools tests
+  provide_venv docker/runtime docker/tensorrt docker/tools docker/nvrtc tests
   if [[ ${1:-} == --benchmark ]]; then
     shift
     provide_cuda_torch

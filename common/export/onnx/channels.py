@@ -75,7 +75,7 @@ class _PaddedInputs:
             pads = np.zeros((2, rank), np.int64)
             pads[1, 1] = missing
             node = ir.node("Pad", [value, add_weight(graph, f"{name}_pads", pads.ravel())], name=name)
-            node.outputs[0].name, node.outputs[0].type = name, value.type
+            node.outputs[0].name, node.outputs[0].dtype = name, value.dtype or ir.DataType.FLOAT
             graph.insert_before(convolution, node)
             self._padded[value] = node.outputs[0]
         return self._padded[value]

@@ -1,8 +1,8 @@
 """Conversion of a float32 network to float16, with every type written out as strongly typed engines need it.
 
 Weights and features become float16. What would lose too much stays float32 between explicit Casts: softmax,
-means over many voxels, and sampling positions. Normalisation layers take and give float16: engines compute
-their statistics in float32. The network's input and output stay float32, too.
+means over many voxels, and sampling positions. Normalisation layers take and give float16: TensorRT's compute
+their statistics in float32, says its documentation. The network's input and output stay float32, too.
 """
 
 from collections.abc import Iterator

@@ -8,27 +8,17 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from common.errors import MachineError, ModelError
-from common.export.onnx.write import write_resized
+from common.export.onnx.compare import TOLERANCE, Logits, compare
+from common.export.onnx.resize import write_resized
 from common.inference.engines.ladder import make_cpu_engine
 from common.inference.network import Parity
 
-TOLERANCE = 1e-4
-"""Maximum RMS difference, as a fraction of the standard deviation of the logits.
-
-Rounding in float32 gives about a sixth of it in the deepest network here. The maximum difference is not a
-useful criterion: among the millions of voxels of a tile, a few always have a large rounding error.
-"""
-MIN_MARGIN = 10 * TOLERANCE
-"""Rounding changes no class whose logit exceeds the next one by this fraction of the standard deviation."""
 MAX_CHANGED = 1e-5
 """Maximum fraction of voxels that change class although their margin is larger than `MIN_MARGIN`."""
 SEED = 0
 OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "bad_alloc")
-
-Logits = NDArray[np.float32]
 
 
 def smallest_patch(patch: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple[int, ...]:
@@ -61,20 +51,6 @@ def measure_parity(network: torch.nn.Module, path: Path, tile_shape: Sequence[in
     return parity
 
 
-def compare(expected: Logits, found: Logits) -> Parity:
-    """Measure the difference between found and expected logits, both (B, K, [Z,] Y, X)."""
-    deviation = float(expected.std())
-    difference = found - expected
-    rms = float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
-    changed = (expected.argmax(1) != found.argmax(1)) & (_margin(expected) > MIN_MARGIN * deviation)
-    return Parity(
-        max_difference=float(np.abs(difference).max()),
-        standard_deviation=deviation,
-        relative_rms_difference=rms / deviation if deviation else rms,  # constant logits have none
-        changed_voxels=float(changed.mean()),
-    )
-
-
 def _by_engine(path: Path, tiles: Sequence[Logits]) -> Logits:
     engine = make_cpu_engine(path)
     if engine.tile_shape == tiles[0].shape:
@@ -85,12 +61,6 @@ def _by_engine(path: Path, tiles: Sequence[Logits]) -> Logits:
         write_resized(path, tiles[0].shape[1:], small)
         engine = make_cpu_engine(small)
         return np.concatenate([engine.run(tile) for tile in tiles])
-
-
-def _margin(logits: Logits) -> Logits:
-    """Return the difference between the two highest logits of each voxel, (B, [Z,] Y, X)."""
-    highest = np.partition(logits, -2, axis=1)
-    return np.asarray(highest[:, -1] - highest[:, -2])
 
 
 def _require_equal(parity: Parity, path: Path) -> None:

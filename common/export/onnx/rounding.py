@@ -1,11 +1,11 @@
 """The rounding of float16, simulated in float32 for CPU engines, which drop casts to float16 and back.
 
-A float32 number is rounded to the eleven significant bits of float16 by Veltkamp's splitting: with c = (2¹³+1)·x,
-c − (c − x) is x, rounded to nearest. Written as 2¹³·x + x, whose product is exact, the result is the same where
-an engine fuses product and sum. Below float16's normal numbers, its subnormal ones are multiples of 2⁻²⁴, and
-above the largest number stands infinity.
+A float32 number is rounded to the eleven significant bits of float16 by Veltkamp's splitting: with
+c = (2¹³+1)·x, c − (c − x) is x, rounded to nearest. Written as 2¹³·x + x, whose product is exact, the result
+is the same where an engine fuses product and sum. Below float16's normal numbers, its subnormal ones are
+multiples of 2⁻²⁴, and above the largest number stands infinity.
 
-Sources: Dekker 1971, "A floating-point technique for extending the available precision", section 5.
+Source: Dekker 1971, "A floating-point technique for extending the available precision", section 5.
 """
 
 import numpy as np

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-import onnx
 import onnx_ir as ir
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
@@ -101,20 +100,6 @@ def write_onnx(
 ) -> None:
     """Trace a network and write it; see `Graph` for the arguments, and `Graph.write` for the errors."""
     Graph(network, tile_shape, lowering, opset).write(network, path)
-
-
-def write_resized(path: Path, tile_shape: Sequence[int], destination: Path) -> None:
-    """Copy the ONNX file `path` to `destination` for tiles of another shape (C, [Z,] Y, X).
-
-    Only for networks whose constants do not depend on the shape, such as convolutional U-Nets.
-    """
-    model = onnx.load(path)
-    (tiles,), (logits,) = model.graph.input, model.graph.output
-    for dimension, size in zip(tiles.type.tensor_type.shape.dim, (1, *tile_shape), strict=True):
-        dimension.dim_value = size
-    logits.type.tensor_type.ClearField("shape")
-    del model.graph.value_info[:]
-    onnx.save(model, destination)
 
 
 def tensors_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:

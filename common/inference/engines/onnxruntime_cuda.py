@@ -33,8 +33,12 @@ def load(files: NetworkFiles, precision: EnginePrecision) -> Engine:
     Raises `EngineMissingError` where the provider finds no usable GPU, otherwise as `onnx_of` and
     `open_session` do.
     """
+    import onnxruntime
+
     from common.inference.engines.onnxruntime_session import SessionEngine, open_session
 
+    # The libraries in NVIDIA's wheels are not on the loader's path.
+    onnxruntime.preload_dlls()
     # By default the GPU multiplies in TensorFloat-32, with 10 mantissa bits instead of float32's 23.
     session = open_session(onnx_of(files), NAME, PROVIDER, {"use_tf32": "0"})
     if PROVIDER not in session.get_providers():

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NAME = "tensorrt"
-PACKAGES = (*(library.package for library in LIBRARIES), cuda.PACKAGE)
+PACKAGES = (*(package for library in LIBRARIES for package in library.packages), cuda.PACKAGE)
 DEVICE: Device = "gpu"
 PRECISIONS: tuple[EnginePrecision, ...] = ("float16",)
 GIB = 2**30
@@ -69,7 +69,7 @@ def missing(precision: EnginePrecision) -> str | None:
     """Return what is missing of packages and GPU; `MachineError` for a GPU that cannot be used."""
     absent = [cuda.PACKAGE] if not find_spec("cuda") or not find_spec("cuda.bindings") else []
     if not installed_libraries():
-        absent.append(LIBRARIES[0].package)
+        absent += LIBRARIES[0].packages
     if absent:
         return f"not installed; pip install {' '.join(absent)}" if gpus() else cuda.NO_GPU
     try:
@@ -171,13 +171,13 @@ class TensorRtEngine:
         self._session: Session = session
         self._logger = _make_logger(trt)
         self._engine = self._deserialised(trt, library)
+        self._contexts: dict[int, Any] = {}
         session.engines.add(self)
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         is_input = [self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT for name in names]
         self._tiles, self._logits = names[is_input.index(True)], names[is_input.index(False)]
         self.tile_shape = (1, *self._engine.get_tensor_shape(self._tiles)[1:])
         self._logits_shape = tuple(self._engine.get_tensor_shape(self._logits)[1:])
-        self._contexts: dict[int, Any] = {}
         for profile, batch in enumerate(file.batches):
             if batch == 1 or self._fits(profile, batch):
                 self._contexts[batch] = self._make_context(trt, library, profile, batch)

@@ -76,15 +76,15 @@ class ADLA(nn.Module):
     def _position_bias(self, table: Tensor, along_z: Tensor, along_y: Tensor, along_x: Tensor) -> Tensor:
         """Interpolate a table to the grid and add a number per plane of each axis, (heads, agents, voxels).
 
-        This is one matrix product. Interpolation along z comes last: its weights sum to one, so the numbers
-        along y and x can be added before. The numbers along z are the weights of an additional row of ones.
+        A matrix product interpolates along z. It comes last: its weights sum to one, so the numbers along y
+        and x can be added before. The weights are the same for all heads and agents: TensorRT stores as many
+        copies of them as a product takes, unless there is one.
         """
         _, y, x = self.grid
         in_plane = functional.interpolate(table, size=(AGENTS_PER_AXIS, y, x), mode="trilinear")
-        rows = functional.pad((in_plane + (along_y + along_x)[0]).flatten(3), (0, 0, 0, 1), value=1.0)
-        interpolation = self.get_buffer("interpolation_z").expand(HEADS, AGENTS, -1, -1)
-        weights = torch.cat([interpolation, along_z.reshape(HEADS, AGENTS, -1, 1)], dim=-1)
-        return (weights @ rows).flatten(2)
+        rows = (in_plane + along_y[0] + along_x[0]).flatten(3)
+        interpolated = self.get_buffer("interpolation_z") @ rows
+        return (interpolated + along_z.reshape(HEADS, AGENTS, -1, 1)).flatten(2)
 
 
 def _by_head(tokens: Tensor) -> Tensor:

@@ -9,14 +9,8 @@ import torch
 from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 
 from common.errors import MachineError, ModelError
-from common.export.onnx.parity import (
-    MAX_CHANGED,
-    MIN_MARGIN,
-    TOLERANCE,
-    compare,
-    measure_parity,
-    smallest_patch,
-)
+from common.export.onnx.compare import MIN_MARGIN, TOLERANCE, compare
+from common.export.onnx.parity import MAX_CHANGED, measure_parity, smallest_patch
 from common.export.onnx.write import write_onnx
 
 TILE = (2, 6, 8, 10)

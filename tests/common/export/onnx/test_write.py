@@ -10,7 +10,8 @@ from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 
 from common.errors import MachineError, ModelError
 from common.export.onnx import write as onnx_file
-from common.export.onnx.write import Graph, write_onnx, write_resized
+from common.export.onnx.resize import write_resized
+from common.export.onnx.write import Graph, write_onnx
 from common.inference.engines import EngineName
 from common.inference.engines.ladder import make_engine
 

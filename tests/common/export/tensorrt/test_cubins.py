@@ -6,7 +6,7 @@ import pytest
 from common.errors import MachineError
 from common.export.tensorrt import cubins
 from common.export.tensorrt.cubins import CAPABILITIES, compile_cubin, write_cubins
-from common.model.hashes import sha256_of
+from common.hashes import sha256_of
 
 pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
 

@@ -24,6 +24,7 @@ def test_machine_is_described_by_processor_gpu_driver_and_packages(monkeypatch: 
         "driver",
         "CUDA",
         "package tensorrt-rtx-cu12-bindings",
+        "package tensorrt-rtx-cu12-libs",
         "package tensorrt",
         "package cuda-bindings",
         "package onnxruntime-gpu",

@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import MachineError
 from common.hashes import sha256_of
-from common.inference.engines import cuda, tensorrt
+from common.inference.engines import cuda, deform_im2col3d, tensorrt
 from common.inference.engines.contract import EngineMissingError
 from common.inference.engines.machine import gpus
 from common.inference.files import EngineFile, NetworkFiles
@@ -71,8 +71,11 @@ def test_every_reason_of_the_library_has_words() -> None:
     assert set(tensorrt.DIAGNOSES) == set(trt.EngineInvalidityDiagnostics.__members__)
 
 
-def test_an_engine_that_calls_a_kernel_needs_one_for_the_gpu(
+def test_an_engine_with_a_kernel_needs_the_library_under_the_name_that_plugins_ask_for(
     built: EngineFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(MachineError, match=r"the model folder's kernels are for none"):
+    monkeypatch.setattr(deform_im2col3d, "load_im2col", lambda *_: None)
+    monkeypatch.setattr(deform_im2col3d, "_creators", {})
+    monkeypatch.setattr(deform_im2col3d, "LINK", "libnowhere.so")
+    with pytest.raises(MachineError, match=r"libnowhere.so: not found"):
         load_on(LazyGpu(), replace(built, plugin=True), monkeypatch)
