@@ -19,7 +19,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from common.errors import MachineError
+from common.errors import MachineError, ModelError
 from common.inference.engines import cuda
 from common.inference.engines.carriers import (
     LIBRARIES,
@@ -103,6 +103,9 @@ def load(files: NetworkFiles, precision: EnginePrecision) -> TensorRtEngine:
     except GpuError as error:
         _give_up()
         raise MachineError(f"{engine.path}: does not load on the GPU ({error})") from error
+    except (MachineError, ModelError):
+        _give_up()
+        raise
 
 
 class Session:
