@@ -10,9 +10,11 @@ from typing import Any
 
 from common.documents import decode
 from common.errors import ModelError
+from common.grandchallenge.interface import is_relative_path
 from common.inference.network import Fold
 from common.model.hashes import sha256_of
 from common.model.model import EXPORT_AGAIN, MODEL_FILE, Model
+from common.model.onnx_structure import check_structure
 
 READABLE_VERSIONS = (1, 2, 3)
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
@@ -34,7 +36,7 @@ def read_model(folder: Path, algorithm: str) -> Model:
         raise _wrong(folder, f"found algorithm {document.get('algorithm')!r}, expected {algorithm!r}")
     try:
         model = decode(Model, json.dumps(document), "model")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _wrong(folder, str(error)) from error
     for network in model.networks:
         if not network.folds:
@@ -115,7 +117,7 @@ def _refuse_pickles(folder: Path) -> None:
 
 def _checked(folder: Path, fold: Fold) -> Fold:
     path = folder / fold.path
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not _is_inside(folder, fold.path):
         raise _wrong(folder, f"names {fold.path}, expected a file inside the folder")
     if not path.is_file():
         raise ModelError(f"{path}: no such file, expected the network of fold {fold.name}; {EXPORT_AGAIN}")
@@ -125,7 +127,22 @@ def _checked(folder: Path, fold: Fold) -> Fold:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if found != fold.sha256:
         raise ModelError(f"{path}: altered, found sha256 {found}, expected {fold.sha256}; {EXPORT_AGAIN}")
+    try:
+        check_structure(path)
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: found {error}, expected a network of standard operators that holds its weights itself; "
+            f"{EXPORT_AGAIN}"
+        ) from error
     return replace(fold, path=path)
+
+
+def _is_inside(folder: Path, path: Path) -> bool:
+    """Whether a path relative to the folder leads nowhere else, by links either."""
+    try:
+        return is_relative_path(str(path)) and (folder / path).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a name that is too long, links in a circle
+        return False
 
 
 def _wrong(folder: Path, reason: str) -> ModelError:

@@ -1,4 +1,7 @@
-"""Reading a torch file from a stranger: tensors, plain containers and NumPy numbers, nothing that runs."""
+"""Reading a torch file from a stranger: tensors, plain containers and NumPy numbers, nothing that runs.
+
+A few bytes can take torch's reader any memory and time, or crash it: a copy of the process reads the file first.
+"""
 
 import pickle
 import re
@@ -13,6 +16,7 @@ import torch
 
 from common.errors import ModelError
 from common.export.checkpoints.numpy_values import Array, DType
+from common.export.checkpoints.trial import try_first
 
 # nnU-Net logs its losses and Dice values as NumPy numbers. NumPy 1 wrote them under another name.
 NUMPY_NUMBERS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
@@ -32,9 +36,14 @@ DAMAGED = (
 def load_safely(path: Path) -> object:
     """What `torch.save` wrote to `path`, with tensors on the CPU, mapped from the file where it allows that.
 
-    Raises `ModelError` for a file that is missing, damaged, or names a type outside torch's safe ones
-    and NumPy's numbers; nothing of such a file is run.
+    Raises `ModelError` for a file that is missing, damaged, takes more time or memory than its size explains,
+    or names a type outside torch's safe ones and NumPy's numbers; nothing of such a file is run.
     """
+    try_first(_load, path)
+    return _load(path)
+
+
+def _load(path: Path) -> object:
     try:
         with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(NUMPY_NUMBERS):
             mappable = zipfile.is_zipfile(path)
@@ -48,6 +57,8 @@ def load_safely(path: Path) -> object:
             f"{path}: found {_refused(error)}, expected tensors and plain numbers only; "
             f"use a checkpoint as training left it"
         ) from error
+    except MemoryError as error:
+        raise ModelError(f"{path}: takes more memory than its size explains; copy it again") from error
     except DAMAGED as error:
         raise ModelError(
             f"{path}: damaged or no torch checkpoint ({type(error).__name__}); copy it again"

@@ -32,13 +32,18 @@ PLANS = Plans(
 )
 
 
+def onnx_file(producer: bytes) -> bytes:
+    """The least that a model file may hold: its producer's name."""
+    return bytes([0x12, len(producer)]) + producer
+
+
 def write(folder: Path, content: bytes = b"weights", names: tuple[str, ...] = ("0", "1")) -> Model:
     """Make a model folder with one small file for each fold."""
     with new_model_folder(folder) as staging:
         folds = []
         for name in names:
             path = staging / f"fold_{name}.onnx"
-            path.write_bytes(content + name.encode())
+            path.write_bytes(onnx_file(content + name.encode()))
             folds.append(Fold(name, path, Parity(1e-6, 0.5)))
         network = Network("segmentation", ("CT", "PET"), (8, 8, 8), 2, (0, 2), tuple(folds), 1000, PLANS)
         write_model(staging, Model("demo", (network,), "source", {"point_width": 2}))
@@ -68,7 +73,7 @@ def test_a_model_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert (network.channels, network.patch, network.classes) == (("CT", "PET"), (8, 8, 8), 2)
     assert (network.mirror_axes, network.tile_memory) == ((0, 2), 1000)
     assert [fold.name for fold in network.folds] == ["0", "1"]
-    assert [fold.path.read_bytes() for fold in network.folds] == [b"weights0", b"weights1"]
+    assert [fold.path.read_bytes() for fold in network.folds] == [onnx_file(b"weights0"), onnx_file(b"weights1")]
     assert all(fold.sha256 == sha256_of(fold.path) for fold in network.folds)
     assert network.folds[0].parity == Parity(1e-6, 0.5)
 
@@ -83,7 +88,7 @@ def test_an_earlier_model_is_replaced_whole(tmp_path: Path) -> None:
     write(tmp_path, names=("0", "1"))
     write(tmp_path, content=b"new", names=("0",))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0.onnx", "model.json"]
-    assert (tmp_path / "fold_0.onnx").read_bytes() == b"new0"
+    assert (tmp_path / "fold_0.onnx").read_bytes() == onnx_file(b"new0")
 
 
 def test_an_export_that_fails_leaves_the_earlier_model(tmp_path: Path) -> None:
