@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common.documents import decode
+from common.documents import DocumentError, decode, read_limited, unique_keys
 from common.errors import ModelError
 from common.grandchallenge.interface import is_relative_path
 from common.inference.network import Fold
@@ -59,11 +59,12 @@ def read_model_file(folder: Path, algorithm: str = "ALGORITHM") -> dict[str, Any
     _require_content(folder, algorithm)
     path = folder / MODEL_FILE
     try:
-        document = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise _without_model_file(folder, algorithm) from error
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        if not path.exists():
+            raise _without_model_file(folder, algorithm)
+        text = read_limited(path, ModelError, "check its permissions")
+        document = json.loads(text.decode(), object_pairs_hook=unique_keys)
+    except DocumentError as error:
+        raise _wrong(folder, str(error)) from error
     except (ValueError, RecursionError) as error:
         raise _wrong(folder, f"is not JSON ({error})") from error
     if not isinstance(document, dict):
