@@ -21,8 +21,8 @@ OPEN: ConfigDict = {**STRICT, "extra": "ignore"}
 """For documents that others write (the platform, nnU-Net), who add entries without notice."""
 MAX_EXCERPT = 60
 """Characters of a value that a message shows."""
-MAX_BYTES = 32 * 2**20
-"""Of a document; in memory it takes up to thirty times its size."""
+MAX_BYTES = 8 * 2**20
+"""Of a document: ten times the largest plans; in memory it takes up to thirty times its size."""
 
 T = TypeVar("T")
 Location = tuple[int | str, ...]

@@ -41,9 +41,7 @@ def one_line(text: str) -> str:
 
     File names come from strangers.
     """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _shortened(text: str) -> str:

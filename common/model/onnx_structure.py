@@ -41,7 +41,9 @@ class Message(NamedTuple):
 DOMAIN = Refused("operators of another domain", but=STANDARD)
 SUBGRAPH = Refused("a graph inside an operator")
 SPARSE = Refused("sparse weights")
-TENSOR = Message({13: Refused("weights in another file"), 14: Refused("weights in another file", but=(b"\0",))})
+TENSOR = Message(
+    {13: Refused("weights in another file"), 14: Refused("weights in another file", but=(b"\0",))}
+)
 ATTRIBUTE = Message({5: TENSOR, 6: SUBGRAPH, 10: TENSOR, 11: SUBGRAPH, 22: SPARSE, 23: SPARSE})
 NODE = Message({5: ATTRIBUTE, 7: DOMAIN})
 GRAPH = Message({1: NODE, 5: TENSOR, 15: SPARSE})

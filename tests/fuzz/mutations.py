@@ -19,11 +19,34 @@ Mutation = Callable[[Chance], bytes]
 
 NUMBERS = (0, -1, 1, 2, 3, 7, 255, 10**6, 2**31, 2**63, 2**64, -(2**63), 10**30, 10**400)
 FLOATS = (0.0, -0.0, -1.5, 1e-320, 1e-30, 1e30, 1e308, float("nan"), float("inf"), float("-inf"))
-TEXTS = ("", "0", "nan", "../../etc/passwd", "/etc/passwd", "a\nb", "\0", "\x1b[2J", "\ud800", "x" * 5000, "ü" * 99)
+TEXTS = (
+    "",
+    "0",
+    "nan",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "a\nb",
+    "\0",
+    "\x1b[2J",
+    "\ud800",
+    "x" * 5000,
+    "ü" * 99,
+)
 HEADER_VALUES = (
     *("", "0 0 0", "-1 -1 -1", "3 3", "1 2 3 4", "nan nan nan", "inf 1 1", "1e308 1e308 1e308", "1e-320 1 1"),
     *("4294967296 4294967296 4294967296", "1e300 1e300 1e300", "9 8 6", "8 9 7", "9.5 8 7", "True", "False"),
-    *("MET_DOUBLE", "MET_CHAR", "MET_ASCII_CHAR", "LOCAL", "LIST", "/dev/zero", "../x.raw", "3", "2", "x" * 5000),
+    *(
+        "MET_DOUBLE",
+        "MET_CHAR",
+        "MET_ASCII_CHAR",
+        "LOCAL",
+        "LIST",
+        "/dev/zero",
+        "../x.raw",
+        "3",
+        "2",
+        "x" * 5000,
+    ),
     *("0 0 0 0 0 0 0 0 0", "1e200 0 0 0 1e200 0 0 0 1e200", "1 2 3 4 5 6 7 8 9", "1_0 1_0 1_0"),
 )
 NIFTI_FIELDS = ("i0", "h40", "h42", "h44", "h46", "h48", "h70", "h72", "f76", "f80", "f84", "f88", "f108", "f112",
@@ -43,7 +66,9 @@ def damaged(content: bytes, chance: Chance) -> bytes:
             case 1:
                 del result[position : position + chance.randrange(1, 20)]
             case 2:
-                result[position:position] = chance.choice((b"\0", b"\xff" * 8, b"\x80", b"-", b"9", b"\n", b'"'))
+                result[position:position] = chance.choice(
+                    (b"\0", b"\xff" * 8, b"\x80", b"-", b"9", b"\n", b'"')
+                )
             case _:
                 result[position:position] = result[position : position + chance.randrange(1, 40)]
     return bytes(result)
@@ -64,7 +89,9 @@ def metaimage(content: bytes, chance: Chance) -> bytes:
                 key = lines[index].partition(b"=")[0]
                 lines[index] = key + b"= " + chance.choice(HEADER_VALUES).encode()
     if chance.random() < 0.3:
-        payload = chance.choice((b"", payload[:-4], payload + payload, zlib.compress(bytes(10**6)), bytes(2016)))
+        payload = chance.choice(
+            (b"", payload[:-4], payload + payload, zlib.compress(bytes(10**6)), bytes(2016))
+        )
     return b"\n".join(lines) + b"\n" + payload
 
 
@@ -74,7 +101,11 @@ def nifti(content: bytes, chance: Chance) -> bytes:
     for field in chance.sample(NIFTI_FIELDS, chance.choice((1, 1, 2, 3))):
         kind, offset = field[0], int(field[1:])
         bits = {"h": 16, "i": 32}.get(kind)
-        value = chance.choice(FLOATS) if bits is None else chance.choice((0, 1, 2, -1, 2 ** (bits - 1) - 1, 348, 64))
+        value = (
+            chance.choice(FLOATS)
+            if bits is None
+            else chance.choice((0, 1, 2, -1, 2 ** (bits - 1) - 1, 348, 64))
+        )
         try:
             struct.pack_into(f"<{kind}", header, offset, value)
         except OverflowError:
@@ -162,7 +193,9 @@ def json_text(document: Any, chance: Chance) -> bytes:
 
 def pickled(document: Any, chance: Chance) -> bytes:
     """A changed document in any protocol, at times with opcodes dropped, repeated or altered."""
-    content = pickle.dumps(tree(document, chance, pickled=True), chance.randrange(pickle.HIGHEST_PROTOCOL + 1))
+    content = pickle.dumps(
+        tree(document, chance, pickled=True), chance.randrange(pickle.HIGHEST_PROTOCOL + 1)
+    )
     if chance.random() < 0.05:  # deeper than Python would write
         content = b"\x80\x02" + b"(" * 10**4 + b"t" * 10**4 + b"."
     return _opcodes(content, chance) if chance.random() < 0.5 else content
@@ -179,11 +212,21 @@ def _opcodes(content: bytes, chance: Chance) -> bytes:
             case 1:
                 pieces.insert(index, chance.choice(pieces))
             case 2:
-                pieces.insert(index, bytes([chance.choice(list(b"().0123]}aeustRbcoijhq\x81\x85\x86\x87\x88\x8f\x90\x93\x94"))]))
+                pieces.insert(
+                    index,
+                    bytes(
+                        [chance.choice(list(b"().0123]}aeustRbcoijhq\x81\x85\x86\x87\x88\x8f\x90\x93\x94"))]
+                    ),
+                )
             case 3:
                 pieces[index] *= chance.choice((0, 2, 500))
             case _:
-                pieces.insert(index, chance.choice((b"cos\nsystem\n", b"cnumpy\ndtype\n", b"c_codecs\nencode\n", b"K\xff\x85")))
+                pieces.insert(
+                    index,
+                    chance.choice(
+                        (b"cos\nsystem\n", b"cnumpy\ndtype\n", b"c_codecs\nencode\n", b"K\xff\x85")
+                    ),
+                )
     return b"".join(pieces)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,24 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from common.documents import read_document
 from common.errors import InputError, ModelError, PetctError
 from common.export.checkpoints.v1.checkpoint import read_weights
 from common.export.checkpoints.v1.plans import read_network_plan, read_plans_v1
 from common.export.checkpoints.v1.postprocessing import read_postprocessing
+from common.export.checkpoints.v2.architecture import read_architecture
 from common.export.checkpoints.v2.checkpoint import read_checkpoint
 from common.export.checkpoints.v2.dataset import foreground_labels
-from common.export.checkpoints.v2.architecture import read_architecture
 from common.export.checkpoints.v2.plans import read_configuration, read_plans
 from common.grandchallenge.clicks import read_clicks
 from common.grandchallenge.images import read_geometry, read_image
 from common.grandchallenge.inputs_json import sockets_of_case
 from common.grandchallenge.interface import Interface
-from common.documents import read_document
+from common.inference.network import Fold, Network, Parity
 from common.model.hashes import sha256_of
 from common.model.model import Model
 from common.model.reading import read_model
 from common.model.writing import write_model
-from common.inference.network import Fold, Network, Parity
 from tests.fuzz import mutations
 from tests.fuzz.mutations import Chance
 from tests.support.json_plans import json_plans
@@ -73,7 +73,10 @@ CHECKPOINT_V2 = {
     "inference_allowed_mirroring_axes": (0, 1, 2),
     "logging": {"mean_fg_dice": [np.float64(0.5), np.float32(0.25)]},
 }
-CHECKPOINT_V1 = {"state_dict": {"module.conv.weight": torch.zeros(2, 3), "bias": torch.zeros(2)}, "epoch": 1000}
+CHECKPOINT_V1 = {
+    "state_dict": {"module.conv.weight": torch.zeros(2, 3), "bias": torch.zeros(2)},
+    "epoch": 1000,
+}
 HOSTILE_ONNX = (
     b"B\x0d\x0a\x09com.evilx\x10\x01",  # a domain
     b"\xa2\x01\x02\x08\x01",  # a graph for training
@@ -94,6 +97,10 @@ class Reader:
     read: Callable[[Path], object]
     """Reads the file at a path; raises `failure` for one that it refuses."""
     failure: type[PetctError]
+
+    def at(self, folder: Path) -> "Reader":
+        """This reader, with `file` as the path below the folder that `readers` was given."""
+        return replace(self, file=str(folder / self.name / self.file))
 
 
 def readers(folder: Path) -> Iterator[Reader]:
@@ -139,7 +146,9 @@ def _case(folder: Path) -> Iterator[Reader]:
         "interface_json",
         sockets,
         "interface.json",
-        lambda path: read_document(Interface, path, failure=InputError, remedy="correct it", where="interface"),
+        lambda path: read_document(
+            Interface, path, failure=InputError, remedy="correct it", where="interface"
+        ),
         InputError,
     )
 
@@ -164,12 +173,21 @@ def network() -> onnx.ModelProto:
 
 def foreign_parts(model: onnx.ModelProto) -> list[str]:
     """What of a parsed ONNX file must have been refused."""
-    found = [f"domain {entry.domain}" for entry in (*model.opset_import, *model.graph.node) if entry.domain not in ("", "ai.onnx")]
+    found = [
+        f"domain {entry.domain}"
+        for entry in (*model.opset_import, *model.graph.node)
+        if entry.domain not in ("", "ai.onnx")
+    ]
     found += ["functions"] * len(model.functions) + ["training"] * len(model.training_info)
     tensors = list(model.graph.initializer)
     for attribute in (attribute for node in model.graph.node for attribute in node.attribute):
         tensors += [attribute.t, *attribute.tensors]
-        if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+        if (
+            attribute.HasField("g")
+            or attribute.graphs
+            or attribute.HasField("sparse_tensor")
+            or attribute.sparse_tensors
+        ):
             found.append("graph or sparse tensor")
     found += ["external data" for tensor in tensors if tensor.external_data or tensor.data_location]
     return found + ["sparse"] * len(model.graph.sparse_initializer)
@@ -207,7 +225,9 @@ def _model(folder: Path) -> Iterator[Reader]:
         return json.loads((target / "model.json").read_text())
 
     document = prepare("model_json")
-    yield _json("model_json", document, "model.json", lambda path: read_model(path.parent, "demo"), ModelError)
+    yield _json(
+        "model_json", document, "model.json", lambda path: read_model(path.parent, "demo"), ModelError
+    )
     prepare("onnx")
 
     def read_onnx(path: Path) -> object:
@@ -234,7 +254,13 @@ def _plans(folder: Path) -> Iterator[Reader]:
     (folder / "plans_v2").mkdir()
     (folder / "plans_v2/dataset.json").write_text(dataset)
     yield _json("plans_v2", plans, "plans.json", read_v2, ModelError)
-    yield _json("dataset_json", json.loads(dataset), "dataset.json", lambda path: foreground_labels(path.parent, 2), ModelError)
+    yield _json(
+        "dataset_json",
+        json.loads(dataset),
+        "dataset.json",
+        lambda path: foreground_labels(path.parent, 2),
+        ModelError,
+    )
     yield _json("plans_v1_json", json_plans(PLANS_V1), "plans.json", read_plans_v1, ModelError)
     yield _json(
         "postprocessing",
@@ -247,7 +273,9 @@ def _plans(folder: Path) -> Iterator[Reader]:
     def read_v1(path: Path) -> object:
         return read_plans_v1(path), read_network_plan(path)
 
-    yield Reader("plans_pkl", "plans.pkl", lambda chance: mutations.pickled(PLANS_V1, chance), read_v1, ModelError)
+    yield Reader(
+        "plans_pkl", "plans.pkl", lambda chance: mutations.pickled(PLANS_V1, chance), read_v1, ModelError
+    )
 
 
 def _checkpoints(folder: Path) -> Iterator[Reader]:
@@ -255,6 +283,7 @@ def _checkpoints(folder: Path) -> Iterator[Reader]:
         ("checkpoint_v2", CHECKPOINT_V2, read_checkpoint),
         ("checkpoint_v1", CHECKPOINT_V1, read_weights),
     ):
+
         def change(chance: Chance, document: Any = document) -> bytes:
             return mutations.torch_file(document, chance)
 

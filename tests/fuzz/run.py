@@ -38,17 +38,21 @@ STATE = struct.Struct("QQQd")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--inputs", type=int, default=1000, help="for each reader")
     parser.add_argument("--first", type=int, default=0, help="number of the first")
     parser.add_argument("--reader", action="append", help="name of one reader (default: all)")
-    parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="folder for files that failed")
+    parser.add_argument(
+        "--keep", type=Path, default=Path("fuzz-failures"), help="folder for files that failed"
+    )
     parser.add_argument("--coverage", action="store_true", help="let atheris choose the inputs of one reader")
     arguments = parser.parse_args()
     logging.disable()
     safe_pickle._ends_within_limits = _forked_trial  # a process for each input would take hours
     failures = 0
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:  # noqa: S108
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
         chosen = [r for r in readers(Path(scratch)) if r.name in (arguments.reader or [r.name])]
         if arguments.coverage:
             return _cover(chosen[0], Path(scratch))

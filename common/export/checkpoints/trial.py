@@ -59,7 +59,7 @@ def _read(read: Callable[[Path], object], path: Path, seconds: int, memory: int,
         read(path)
         status = 0
     except ModelError as error:
-        with open(sender, "w", encoding="utf-8") as pipe:  # noqa: PTH123
+        with open(sender, "w", encoding="utf-8") as pipe:
             pipe.write(str(error))
         status = 0
     finally:

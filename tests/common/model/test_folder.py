@@ -73,7 +73,10 @@ def test_a_model_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert (network.channels, network.patch, network.classes) == (("CT", "PET"), (8, 8, 8), 2)
     assert (network.mirror_axes, network.tile_memory) == ((0, 2), 1000)
     assert [fold.name for fold in network.folds] == ["0", "1"]
-    assert [fold.path.read_bytes() for fold in network.folds] == [onnx_file(b"weights0"), onnx_file(b"weights1")]
+    assert [fold.path.read_bytes() for fold in network.folds] == [
+        onnx_file(b"weights0"),
+        onnx_file(b"weights1"),
+    ]
     assert all(fold.sha256 == sha256_of(fold.path) for fold in network.folds)
     assert network.folds[0].parity == Parity(1e-6, 0.5)
 
@@ -374,3 +377,35 @@ def test_the_hash_over_files_covers_one_that_lies_elsewhere(tmp_path: Path) -> N
     assert sha256_of_all(tmp_path / "folder", [inside, outside]) == before
     outside.write_text("{ }")
     assert sha256_of_all(tmp_path / "folder", [inside, outside]) != before
+
+
+@pytest.mark.parametrize("name", ["a\0.onnx", f"{'x' * 300}.onnx", "circle.onnx", "a\nb.onnx", "fifo.onnx"])
+def test_a_name_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    (tmp_path / "circle.onnx").symlink_to(tmp_path / "circle.onnx")
+    os.mkfifo(tmp_path / "fifo.onnx")
+    edit(tmp_path, lambda document: document["networks"][0]["folds"][0].update(path=name))
+    assert "expected" in refusal(tmp_path)
+
+
+def test_a_network_whose_weights_lie_elsewhere_is_refused_though_its_hash_fits(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "fold_0.onnx"
+    path.write_bytes(b"\x3a\x04\x2a\x02\x70\x01")
+    edit(tmp_path, lambda document: document["networks"][0]["folds"][0].update(sha256=sha256_of(path)))
+    assert "fold_0.onnx: found weights in another file, expected a network of standard" in refusal(tmp_path)
+
+
+def test_an_entry_that_occurs_twice_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "model.json"
+    path.write_text(path.read_text().replace('"algorithm": "demo"', '"algorithm": "x", "algorithm": "demo"'))
+    assert "has the entry 'algorithm' twice" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("depth", [900, 960, 980, 1000])
+def test_settings_nested_too_deep_are_refused(tmp_path: Path, depth: int) -> None:
+    write(tmp_path)
+    path = tmp_path / "model.json"
+    path.write_text(path.read_text().replace('"point_width": 2', '"a": ' + "[" * depth + "]" * depth))
+    assert "model.json: " in refusal(tmp_path)

@@ -128,3 +128,23 @@ def test_a_cut_pickle_inside_a_whole_archive_is_refused(tmp_path: Path, length: 
             content = whole.read(name)
             cut.writestr(name, content[:length] if name.endswith("data.pkl") else content)
     assert "cut.pth: " in refusal(tmp_path / "cut.pth")
+
+
+def test_a_few_bytes_that_take_any_time_are_refused(tmp_path: Path) -> None:
+    path, altered = tmp_path / "whole.pth", tmp_path / "altered.pth"
+    torch.save({"a": 1}, path)
+    doubling = b"\x80\x02})" + b"q\x00h\x00\x86" * 100 + b"K\x01s."
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(altered, "w") as target:
+        for name in whole.namelist():
+            target.writestr(name, doubling if name.endswith("data.pkl") else whole.read(name))
+    assert "altered.pth: 512 MiB and 3 s do not suffice" in refusal(altered)
+
+
+def test_a_few_bytes_that_take_any_memory_are_refused(tmp_path: Path) -> None:
+    path, packed = tmp_path / "whole.pth", tmp_path / "packed.pth"
+    torch.save({"a": 1}, path)
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in whole.namelist():
+            target.writestr(name, bytes(2**30) if name.endswith("data.pkl") else whole.read(name))
+    assert packed.stat().st_size < 2**21
+    assert "packed.pth: " in refusal(packed)
