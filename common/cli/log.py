@@ -13,7 +13,7 @@ from common.errors import one_line
 class OneLine(logging.Formatter):
     """A record is one line, whatever file names are in it; a traceback may follow."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: D102, N802
         return one_line(super().formatMessage(record))
 
 

@@ -49,8 +49,27 @@ HEADER_VALUES = (
     ),
     *("0 0 0 0 0 0 0 0 0", "1e200 0 0 0 1e200 0 0 0 1e200", "1 2 3 4 5 6 7 8 9", "1_0 1_0 1_0"),
 )
-NIFTI_FIELDS = ("i0", "h40", "h42", "h44", "h46", "h48", "h70", "h72", "f76", "f80", "f84", "f88", "f108", "f112",
-                "f116", "h252", "h254", "f256", "f268", "f280", "f284", "f296", "f300", "f312", "i344")  # fmt: skip
+NIFTI_FIELDS = (
+    *(
+        "i0",
+        "h40",
+        "h42",
+        "h44",
+        "h46",
+        "h48",
+        "h70",
+        "h72",
+        "f76",
+        "f80",
+        "f84",
+        "f88",
+        "f108",
+        "f112",
+        "f116",
+    ),
+    *("h252", "h254", "f256", "f268", "f280", "f284", "f296", "f300", "f312", "i344"),
+)
+"""`struct`'s letter and the offset in the header."""
 
 
 def damaged(content: bytes, chance: Chance) -> bytes:
@@ -125,7 +144,9 @@ def tree(value: Any, chance: Chance, *, pickled: bool = False) -> Any:
 
 def _changed(value: Any, chance: Chance, pickled: bool) -> Any:
     if isinstance(value, dict | list | tuple) and value and chance.random() < 0.85:
-        items = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+        items: list[tuple[Any, Any]] = (
+            list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+        )
         index = chance.randrange(len(items))
         key, inner = items[index]
         match chance.randrange(12):

@@ -160,7 +160,7 @@ def network() -> onnx.ModelProto:
     graph = helper.make_graph(
         [
             helper.make_node("Conv", ["tiles", "weight"], ["wide"], kernel_shape=[1, 1, 1]),
-            helper.make_node("Constant", [], ["one"], value=numpy_helper.from_array(np.float32(1))),
+            helper.make_node("Constant", [], ["one"], value=numpy_helper.from_array(np.array(1, np.float32))),
             helper.make_node("Add", ["wide", "one"], ["logits"]),
         ],
         "network",

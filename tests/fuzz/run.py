@@ -2,12 +2,13 @@
 
     PYTHONPATH=. .venv/bin/python -m tests.fuzz.run --inputs 100000 [--reader nii_gz] [--keep /tmp/found]
 
-Each input must be read, or refused with the reader's own failure in one line, with nothing on stderr. It may take
-10 s of processor time and 2 GiB of memory. Readers run in a process of their own, which may crash; it goes on with
-the next input. Files that failed are kept in a folder, named after reader and number; the number is the seed.
+Each input must be read, or refused with the reader's own failure in one line, with nothing on stderr. It may
+take 10 s of processor time and 2 GiB of memory. Readers run in a process of their own, which may crash; the next
+one goes on with the next input. Files that failed are kept in a folder, named after reader and number; the
+number is the seed.
 
-With `--coverage` inputs come from `atheris` (`pip install atheris`, no part of the locks) instead, which looks
-for those that reach new code, until it is stopped or finds a failure.
+With `--coverage` inputs come from `atheris` (`pip install atheris`, no part of the locks) instead, which
+looks for those that reach new code, until it is stopped or finds a failure.
 """
 
 import argparse
@@ -112,10 +113,10 @@ def _work(reader: Reader, scratch: Path, stop: int, shared: mmap.mmap, log: Path
     os.dup2(stderr, 2)
     limit_memory(MEMORY)
     path = scratch / reader.name / reader.file
-    number, done, refused, slowest = STATE.unpack_from(shared)
+    first, done, refused, slowest = STATE.unpack_from(shared)
     code = 0
     try:
-        for number in range(number, stop):
+        for number in range(first, stop):
             STATE.pack_into(shared, 0, number, done, refused, slowest)
             path.write_bytes(reader.change(Random(f"{reader.name} {number}")))
             started = time.process_time()

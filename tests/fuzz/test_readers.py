@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -62,11 +63,8 @@ def test_whatever_a_stranger_gives_is_read_or_refused_in_one_line(
 def test_any_bytes_are_an_onnx_file_or_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "network.onnx"
     path.write_bytes(data)
-    try:
+    with suppress(ValueError):  # nothing else may come
         check_structure(path)
-    except ValueError as error:
-        assert str(error)
-    # Nothing else may come; a network of no operators is the engines' to refuse.
 
 
 def test_a_network_of_standard_operators_has_no_foreign_parts(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Reading a torch file from a stranger: tensors, plain containers and NumPy numbers, nothing that runs.
 
-A few bytes can take torch's reader any memory and time, or crash it: a copy of the process reads the file first.
+A few bytes can take torch's reader any memory and time, or crash it: a copy of the process reads first.
 """
 
 import pickle

@@ -1,4 +1,4 @@
-"""A first reading of a stranger's file in a process that may hang, crash or run out of memory in our stead."""
+"""A first reading of a stranger's file in a process that may hang, crash or run out of memory for us."""
 
 import os
 import resource
@@ -34,7 +34,7 @@ def try_first(read: Callable[[Path], object], path: Path) -> None:
         refusal = pipe.read()
     if os.waitpid(child, 0)[1]:
         raise ModelError(
-            f"{path}: {memory >> 20} MiB and {seconds} s do not suffice to read it, or it crashes the reader; "
+            f"{path}: {memory >> 20} MiB and {seconds} s do not suffice to read it, or it crashes readers; "
             "use a checkpoint as training left it"
         )
     if refusal:

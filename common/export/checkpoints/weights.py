@@ -37,7 +37,7 @@ def load_weights(
 
 
 def require_plain(weights: Mapping[str, torch.Tensor], source: Path) -> None:
-    """Raise `ModelError` for tensors that are not all there: sparse ones, ones of no values, or of repeated ones.
+    """Raise `ModelError` for tensors that are not all there: sparse, without values, or with repeated ones.
 
     A few bytes would else stand for weights of any size.
     """
