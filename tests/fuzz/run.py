@@ -3,7 +3,7 @@
     PYTHONPATH=. .venv/bin/python -m tests.fuzz.run --inputs 100000 [--reader nii_gz] [--keep /tmp/found]
 
 Each input must be read, or refused with the reader's own failure in one line, with nothing on stderr. It may
-take 10 s of processor time and 2 GiB of memory. Readers run in a process of their own, which may crash; the next
+take 10 s of processor time and 2 GiB of memory. Readers run in a process of their own, which may crash; a new
 one goes on with the next input. Files that failed are kept in a folder, named after reader and number; the
 number is the seed.
 
