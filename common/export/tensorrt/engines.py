@@ -69,7 +69,7 @@ def add_engines(folder: Path, algorithm: str, options: EngineOptions | None = No
         networks = tuple(compiler.compile(network) for network in model.networks)
         replace_networks(folder, staging, _moved(replace(model, networks=networks), folder))
     logger.info(
-        "%d engines: %.0f MiB, %.0f s",
+        "compiled engines: %d, %.0f MiB, %.0f s",
         compiler.engines,
         compiler.bytes / MIB,
         time.monotonic() - start,
