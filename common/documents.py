@@ -6,6 +6,7 @@ are `ValueError`s raised in its `__post_init__`. Only the decoder's own error is
 
 import json
 import reprlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ OPEN: ConfigDict = {**STRICT, "extra": "ignore"}
 """For documents that others write (the platform, nnU-Net), who add entries without notice."""
 MAX_EXCERPT = 60
 """Characters of a value that a message shows."""
+MAX_BYTES = 8 * 2**20
+"""Of a document: ten times the largest plans; in memory it takes up to thirty times its size."""
 
 T = TypeVar("T")
 Location = tuple[int | str, ...]
@@ -60,14 +63,25 @@ def read_document(
     Raises `failure` in one line: the file, the place in it, what was found, what was expected, and the
     `remedy`; `missing` is the remedy for a file that cannot be read at all.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise failure(f"{path}: cannot be read ({error.strerror}); {missing}") from error
+    text = read_limited(path, failure, missing)
     try:
         return decode(kind, text, where, wording)
     except DocumentError as error:
         raise failure(f"{path}: {error}; {remedy}") from error
+
+
+def read_limited(path: Path, failure: type[PetctError], missing: str) -> bytes:
+    """A document's bytes; raises `failure` for a file that cannot be read, is none, or has too many."""
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise failure(f"{path}: a pipe or device, expected a file; {missing}")
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise failure(f"{path}: cannot be read ({error.strerror}); {missing}") from error
+    if len(text) > MAX_BYTES:
+        raise failure(f"{path}: more than {MAX_BYTES} bytes, expected a document of fewer; {missing}")
+    return text
 
 
 def decode(kind: type[T], text: str | bytes, where: str = "", wording: Wording | None = None) -> T:
@@ -77,9 +91,20 @@ def decode(kind: type[T], text: str | bytes, where: str = "", wording: Wording |
     place below `where`, unless the document has a `wording` of its own.
     """
     try:
-        return TypeAdapter(kind).validate_json(text)
+        document = TypeAdapter(kind).validate_json(text)
     except ValidationError as error:
         raise DocumentError((wording or explain)(error, where)) from error
+    json.loads(text, object_pairs_hook=unique_keys)
+    return document
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, for `json.loads`, which else takes the last of two values; raises `DocumentError`."""
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise DocumentError(f"has the entry {excerpt(twice)} twice in one object, expected it once")
+    return entries
 
 
 def check(kind: type[T], value: object, where: str = "") -> T:

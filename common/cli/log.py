@@ -7,7 +7,17 @@ import io
 import logging
 import sys
 
-FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+from common.errors import one_line
+
+
+class OneLine(logging.Formatter):
+    """A record is one line, whatever file names are in it; a traceback may follow."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: D102, N802
+        return one_line(super().formatMessage(record))
+
+
+FORMAT = OneLine("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
 
 
 def log_to_standard_streams() -> None:

@@ -15,6 +15,8 @@ from common.documents import OPEN, WHOLE, excerpt, explain, read_document
 from common.errors import InputError
 
 RULE = " or ".join(get_args(ClickName))
+MAX_POINTS = 10_000
+"""Far more than a reader places; each takes time in every tile that it touches."""
 EXAMPLE = (
     '{"version": {"major": 1, "minor": 0}, "type": "Multiple points", '
     '"points": [{"point": [x, y, z], "name": "tumor"}, …]}'
@@ -60,6 +62,8 @@ def read_clicks(path: Path, unnamed: ClickName | None = None) -> tuple[Click, ..
     """
     remedy = f"write the points as {EXAMPLE}"
     document = read_document(MultiplePoints, path, failure=InputError, remedy=remedy, wording=_explain)
+    if len(document.points) > MAX_POINTS:
+        raise InputError(f"{path}: {len(document.points)} points, expected at most {MAX_POINTS}; give fewer")
     clicks = []
     for number, point in enumerate(document.points, start=1):
         name = point.name or unnamed

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from common.errors import InputError
 from common.geometry import Geometry
 from common.grandchallenge import metaimage, nifti
+from common.grandchallenge.voxels import MAX_LENGTH
 
 SUFFIXES = (".mha", ".nii.gz")
 """Of an image's file name, in capital or small letters."""
+MIN_SPACING = 1e-3
+"""mm: a cell's size. What is below is no length of a patient, and overflows where it is divided by."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,11 @@ def _is_metaimage(path: Path) -> bool:
 
 
 def _check_geometry(path: Path, geometry: Geometry) -> None:
-    if not np.isfinite((*geometry.spacing, *geometry.origin)).all() or min(geometry.spacing) <= 0:
+    lengths = np.abs((*geometry.spacing, *geometry.origin))
+    if not (lengths <= MAX_LENGTH).all() or min(geometry.spacing) < MIN_SPACING:
         raise InputError(
             f"{path}: spacing {geometry.spacing}, origin {geometry.origin}, expected millimetres"
         )
     axes = np.reshape(geometry.direction, (3, 3))
-    if not np.allclose(axes @ axes.T, np.eye(3), atol=0.01):
+    if np.abs(axes).max() > 2 or not np.allclose(axes @ axes.T, np.eye(3), atol=0.01):
         raise InputError(f"{path}: direction {geometry.direction}, expected three perpendicular unit vectors")

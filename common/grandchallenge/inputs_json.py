@@ -57,7 +57,7 @@ def sockets_of_case(input_dir: Path, interface: Interface) -> tuple[Socket, ...]
         raise InputError(
             f"{input_dir}: no such folder, or no permission to read it; expected the case's files"
         )
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return interface.inputs
     listed = _listed_sockets(path)
     needed = [socket.slug for socket in interface.inputs if not socket.optional]

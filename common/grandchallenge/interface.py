@@ -14,6 +14,8 @@ Kind = Literal["image", "multiple-points", "segmentation"]
 LESION_ALONE = ("lesion",)
 MAX_LABELS = 255
 """What a voxel of 8 bits has beside the background."""
+MAX_NAME, MAX_PATH = 255, 1024
+"""Bytes of a file's name, and of a path: Linux takes four times as many, with the folder before it."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -131,4 +133,7 @@ class Interface:
 def is_relative_path(path: str) -> bool:
     """Whether a text is a normalised POSIX path that stays inside the folder it is relative to."""
     parts = PurePosixPath(path).parts
-    return bool(parts) and path.isprintable() and ".." not in parts and "/".join(parts) == path
+    if not path.isprintable() or len(path.encode()) > MAX_PATH:
+        return False
+    is_short = all(len(part.encode()) <= MAX_NAME for part in parts)
+    return bool(parts) and is_short and ".." not in parts and "/".join(parts) == path

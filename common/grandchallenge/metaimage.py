@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 from common.documents import excerpt
 from common.errors import InputError
 from common.geometry import Geometry
-from common.grandchallenge.voxels import damaged, read_voxels
+from common.grandchallenge.voxels import damaged, read_voxels, require_file, require_room
 
 DTYPES = {
     "MET_CHAR": "i1",
@@ -55,9 +55,15 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read the header alone; raises `InputError` when it is damaged or not of a 3D single-channel image."""
+    """Read the header alone.
+
+    Raises `InputError` when it is damaged, not of a 3D single-channel image, or of more voxels than the file
+    can hold.
+    """
     with _open(path) as file:
-        return _header(path, file)
+        header = _header(path, file)
+    require_room(path, header.geometry.shape, header.dtype)
+    return header
 
 
 def read(path: Path, dtype: DTypeLike = np.float32) -> tuple[NDArray[Any], Geometry]:
@@ -128,6 +134,7 @@ def _inflate(file: BinaryIO) -> Iterator[bytes]:
 
 @contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
+    require_file(path)
     try:
         with path.open("rb") as file:
             yield file

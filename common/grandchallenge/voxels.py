@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from common.documents import excerpt
 from common.errors import InputError
 from common.grandchallenge.itk import enough_memory_to
 
 DEFLATE_LIMIT = 1032
 """No zlib stream holds more times its own length."""
+MAX_LENGTH = 1e6
+"""Of anything in an image's header, in mm: a kilometre."""
 
 
 def read_voxels(
@@ -28,10 +31,8 @@ def read_voxels(
     are not as many as its voxels take, before memory is asked for where the file is too small for them
     however well compressed; `MachineError` when memory runs out.
     """
-    _check_shape(path, shape)
+    require_room(path, shape, stored)
     count = math.prod(shape)
-    if count * stored.itemsize > path.stat().st_size * DEFLATE_LIMIT:
-        raise damaged(path, f"it cannot hold its {count} voxels")
     with enough_memory_to(f"read {path}"), np.errstate(over="ignore", invalid="ignore"):
         voxels = np.empty(count, dtype)
         seen = _fill(voxels, chunks, stored)
@@ -40,17 +41,34 @@ def read_voxels(
     return voxels.reshape(shape)
 
 
+def require_room(path: Path, shape: tuple[int, int, int], stored: np.dtype[Any]) -> None:
+    """Raise `InputError` for a volume (z, y, x) that is empty, a single slice, or too large for its file."""
+    _check_shape(path, shape)
+    if math.prod(shape) * stored.itemsize > path.stat().st_size * DEFLATE_LIMIT:
+        raise damaged(path, f"it cannot hold its {_size(shape)} voxels")
+
+
+def require_file(path: Path) -> None:
+    """Raise `InputError` for a pipe or device, which might never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: a pipe or device, expected a file; give the case its image")
+
+
 def damaged(path: Path, found: str) -> InputError:
     """The error for a file that is not as its format wants it."""
     return InputError(f"{path}: damaged or cut short ({found}), expected a whole image; upload it again")
 
 
 def _check_shape(path: Path, shape: tuple[int, int, int]) -> None:
-    size = " × ".join(map(str, reversed(shape)))
+    size = _size(shape)
     if min(shape) < 1:
         raise InputError(f"{path}: an empty volume of {size} voxels, expected a 3D image; export it again")
     if min(shape) == 1:
         raise InputError(f"{path}: one slice ({size} voxels), expected a 3D image; upload the whole series")
+
+
+def _size(shape: tuple[int, int, int]) -> str:
+    return " × ".join(map(excerpt, reversed(shape)))
 
 
 def _fill(voxels: NDArray[Any], chunks: Iterable[bytes], stored: np.dtype[Any]) -> int:

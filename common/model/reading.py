@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from common.documents import decode
+from common.documents import DocumentError, decode, read_limited, unique_keys
 from common.errors import ModelError
+from common.grandchallenge.interface import is_relative_path
 from common.hashes import sha256_of
 from common.inference.files import EngineFile, KernelFile
 from common.inference.network import Fold, Network
 from common.model.model import EXPORT_AGAIN, MODEL_FILE, Model
+from common.model.onnx_structure import check_structure
 
 READABLE_VERSIONS = (1, 2, 3, 4)
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
@@ -41,7 +43,7 @@ def read_model(folder: Path, algorithm: str) -> Model:
         raise _wrong(folder, f"found algorithm {document.get('algorithm')!r}, expected {algorithm!r}")
     try:
         model = decode(Model, json.dumps(document), "model")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _wrong(folder, str(error)) from error
     for network in model.networks:
         if not network.folds:
@@ -60,11 +62,12 @@ def read_model_file(folder: Path, algorithm: str = "ALGORITHM") -> dict[str, Any
     _require_content(folder, algorithm)
     path = folder / MODEL_FILE
     try:
-        document = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise _without_model_file(folder, algorithm) from error
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        if not path.exists():
+            raise _without_model_file(folder, algorithm)
+        text = read_limited(path, ModelError, "check its permissions")
+        document = json.loads(text.decode(), object_pairs_hook=unique_keys)
+    except DocumentError as error:
+        raise _wrong(folder, str(error)) from error
     except (ValueError, RecursionError) as error:
         raise _wrong(folder, f"is not JSON ({error})") from error
     if not isinstance(document, dict):
@@ -135,6 +138,7 @@ def _fold_located(folder: Path, network: Network, fold: Fold) -> Fold:
         return replace(fold, engines=engines)
     path = _file_in(folder, fold.path, f"the network of fold {fold.name}")
     _require_hash(path, fold.sha256)
+    _require_standard(path)
     return replace(fold, path=path, engines=engines)
 
 
@@ -144,7 +148,7 @@ def _compiled_located(folder: Path, files: tuple[Compiled, ...], purpose: str) -
 
 def _file_in(folder: Path, name: Path, purpose: str) -> Path:
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not _is_inside(folder, name):
         raise _wrong(folder, f"names {name}, expected a file inside the folder")
     if not path.is_file():
         raise ModelError(f"{path}: no such file, expected {purpose}; {EXPORT_AGAIN}")
@@ -158,6 +162,24 @@ def _require_hash(path: Path, expected: str) -> None:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if found != expected:
         raise ModelError(f"{path}: altered, found sha256 {found}, expected {expected}; {EXPORT_AGAIN}")
+
+
+def _require_standard(path: Path) -> None:
+    try:
+        check_structure(path)
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: found {error}, expected a network of standard operators that holds its weights itself; "
+            f"{EXPORT_AGAIN}"
+        ) from error
+
+
+def _is_inside(folder: Path, path: Path) -> bool:
+    """Whether a path relative to the folder leads nowhere else, by links either."""
+    try:
+        return is_relative_path(str(path)) and (folder / path).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a name that is too long, links in a circle
+        return False
 
 
 def _wrong(folder: Path, reason: str) -> ModelError:

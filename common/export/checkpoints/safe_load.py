@@ -32,8 +32,8 @@ DAMAGED = (
 def load_safely(path: Path) -> object:
     """What `torch.save` wrote to `path`, with tensors on the CPU, mapped from the file where it allows that.
 
-    Raises `ModelError` for a file that is missing, damaged, or names a type outside torch's safe ones
-    and NumPy's numbers; nothing of such a file is run.
+    Raises `ModelError` for a file that is missing, damaged, takes more memory than there is, or names a type
+    outside torch's safe ones and NumPy's numbers; nothing of such a file is run.
     """
     try:
         with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(NUMPY_NUMBERS):
@@ -48,6 +48,8 @@ def load_safely(path: Path) -> object:
             f"{path}: found {_refused(error)}, expected tensors and plain numbers only; "
             f"use a checkpoint as training left it"
         ) from error
+    except MemoryError as error:
+        raise ModelError(f"{path}: takes more memory than its size explains; copy it again") from error
     except DAMAGED as error:
         raise ModelError(
             f"{path}: damaged or no torch checkpoint ({type(error).__name__}); copy it again"

@@ -71,7 +71,7 @@ def load(path: Path) -> Any:
     try:
         if not _ends_within_limits(content):
             raise RefusedError("more than 512 MiB and 3 s suffice to read")
-        return _Unpickler(io.BytesIO(content)).load()
+        return read(content)
     except RefusedError as error:
         raise ModelError(
             f"{path}: the pickle holds {shorten(str(error), 100)}, expected only numbers, strings, "
@@ -80,6 +80,11 @@ def load(path: Path) -> Any:
     except MALFORMED as error:
         reason = shorten(str(error), 100)
         raise ModelError(f"{path}: not a whole pickle ({reason}); copy it again from the training") from error
+
+
+def read(content: bytes) -> Any:
+    """What a pickle holds; raises one of `MALFORMED` where that is no plain data. Without limits."""
+    return _Unpickler(io.BytesIO(content)).load()
 
 
 def _ends_within_limits(content: bytes) -> bool:
@@ -93,4 +98,4 @@ if __name__ == "__main__":
     for kind, limit in LIMITS.items():
         resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
     with suppress(*MALFORMED):  # the reading without limits meets the same, and tells it
-        _Unpickler(io.BytesIO(sys.stdin.buffer.read())).load()
+        read(sys.stdin.buffer.read())

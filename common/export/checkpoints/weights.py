@@ -36,6 +36,29 @@ def load_weights(
     network.eval()
 
 
+def require_plain(weights: Mapping[str, torch.Tensor], source: Path) -> None:
+    """Raise `ModelError` for tensors that are not all there: sparse, without values, or with repeated ones.
+
+    A few bytes would else stand for weights of any size.
+    """
+    strange = [str(name) for name, tensor in weights.items() if not _is_plain(tensor)]
+    if strange:
+        raise ModelError(
+            f"{source}: {'; '.join(_some('not as training leaves them', strange))}; expected tensors with a "
+            "value for each element; use a checkpoint as training left it"
+        )
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    return (
+        tensor.layout == torch.strided
+        and tensor.device.type == "cpu"
+        and not tensor.is_quantized
+        and not tensor.is_complex()
+        and tensor.nbytes <= tensor.untyped_storage().nbytes()
+    )
+
+
 def _misshapen(expected: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]) -> list[str]:
     return [
         f"{name} (found {list(weights[name].shape)}, expected {list(tensor.shape)})"

@@ -69,7 +69,7 @@ def add_engines(folder: Path, algorithm: str, options: EngineOptions | None = No
         networks = tuple(compiler.compile(network) for network in model.networks)
         replace_networks(folder, staging, _moved(replace(model, networks=networks), folder))
     logger.info(
-        "%d engines: %.0f MiB, %.0f s",
+        "compiled engines: %d, %.0f MiB, %.0f s",
         compiler.engines,
         compiler.bytes / MIB,
         time.monotonic() - start,
@@ -130,14 +130,10 @@ class _Compiler:
         return replace(network, folds=folds, kernels=self._written_kernels() if plugin else ())
 
     def _compile_fold(self, network: Network, fold: Fold, progress: str) -> Fold:
-        onnx = _onnx_of(fold)
-        rounded = for_tensorrt(ir.load(onnx), self._options.deform)
-        plugin = any(node.domain == PROJECT_DOMAIN for node in rounded.graph)
-        batches = self._batches(network)
-        typed = with_batches(rounded, onnx.name) if len(batches) > 1 else rounded
+        onnx, batches = _onnx_of(fold), self._batches(network)
         with TemporaryDirectory(dir=self._staging.parent, prefix=self._staging.name) as folder:
             path = Path(folder) / onnx.name
-            ir.save(typed, path)
+            plugin = _arrange(onnx, path, self._options.deform, batches)
             engines = tuple(
                 self._compile_engine(path, target, batches, plugin, progress)
                 for target in self._options.targets
@@ -181,6 +177,13 @@ class _Compiler:
         if not self._kernels:
             self._kernels = write_cubins(self._staging)
         return self._kernels
+
+
+def _arrange(onnx: Path, destination: Path, deform: Deform, batches: Sequence[int]) -> bool:
+    """Write a network as TensorRT should get it; return whether it calls a kernel of this project."""
+    rounded = for_tensorrt(ir.load(onnx), deform)
+    ir.save(with_batches(rounded, onnx.name) if len(batches) > 1 else rounded, destination)
+    return any(node.domain == PROJECT_DOMAIN for node in rounded.graph)
 
 
 def targets_of(carrier: Carrier, choice: str) -> tuple[str, ...]:

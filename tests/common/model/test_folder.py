@@ -33,13 +33,18 @@ PLANS = Plans(
 )
 
 
+def onnx_file(producer: bytes) -> bytes:
+    """The least that a model file may hold: its producer's name."""
+    return bytes([0x12, len(producer)]) + producer
+
+
 def write(folder: Path, content: bytes = b"weights", names: tuple[str, ...] = ("0", "1")) -> Model:
     """Make a model folder with one small file for each fold."""
     with new_model_folder(folder) as staging:
         folds = []
         for name in names:
             path = staging / f"fold_{name}.onnx"
-            path.write_bytes(content + name.encode())
+            path.write_bytes(onnx_file(content + name.encode()))
             folds.append(Fold(name, path, Parity(1e-6, 0.5)))
         network = Network("segmentation", ("CT", "PET"), (8, 8, 8), 2, (0, 2), tuple(folds), 1000, PLANS)
         write_model(staging, Model("demo", (network,), "source", {"point_width": 2}))
@@ -88,7 +93,10 @@ def test_a_model_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert (network.mirror_axes, network.tile_memory) == ((0, 2), 1000)
     assert [fold.name for fold in network.folds] == ["0", "1"]
     paths = [fold.path for fold in network.folds if fold.path is not None]
-    assert [path.read_bytes() for path in paths] == [b"weights0", b"weights1"]
+    assert [path.read_bytes() for path in paths] == [
+        onnx_file(b"weights0"),
+        onnx_file(b"weights1"),
+    ]
     assert [fold.sha256 for fold in network.folds] == [sha256_of(path) for path in paths]
     assert network.folds[0].parity == Parity(1e-6, 0.5)
 
@@ -164,7 +172,7 @@ def test_an_earlier_model_is_replaced_whole(tmp_path: Path) -> None:
     write(tmp_path, names=("0", "1"))
     write(tmp_path, content=b"new", names=("0",))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0.onnx", "model.json"]
-    assert (tmp_path / "fold_0.onnx").read_bytes() == b"new0"
+    assert (tmp_path / "fold_0.onnx").read_bytes() == onnx_file(b"new0")
 
 
 def test_an_export_that_fails_leaves_the_earlier_model(tmp_path: Path) -> None:
@@ -461,3 +469,35 @@ def test_settings_that_cannot_be_written_leave_the_folder_as_it_was(
     monkeypatch.undo()
     assert read_model(tmp_path, "demo") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0.onnx", "fold_1.onnx", "model.json"]
+
+
+@pytest.mark.parametrize("name", ["a\0.onnx", f"{'x' * 300}.onnx", "circle.onnx", "a\nb.onnx", "fifo.onnx"])
+def test_a_name_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    (tmp_path / "circle.onnx").symlink_to(tmp_path / "circle.onnx")
+    os.mkfifo(tmp_path / "fifo.onnx")
+    edit(tmp_path, lambda document: document["networks"][0]["folds"][0].update(path=name))
+    assert "expected" in refusal(tmp_path)
+
+
+def test_a_network_whose_weights_lie_elsewhere_is_refused_though_its_hash_fits(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "fold_0.onnx"
+    path.write_bytes(b"\x3a\x04\x2a\x02\x70\x01")
+    edit(tmp_path, lambda document: document["networks"][0]["folds"][0].update(sha256=sha256_of(path)))
+    assert "fold_0.onnx: found weights in another file, expected a network of standard" in refusal(tmp_path)
+
+
+def test_an_entry_that_occurs_twice_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "model.json"
+    path.write_text(path.read_text().replace('"algorithm": "demo"', '"algorithm": "x", "algorithm": "demo"'))
+    assert "has the entry 'algorithm' twice" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("depth", [900, 960, 980, 1000])
+def test_settings_nested_too_deep_are_refused(tmp_path: Path, depth: int) -> None:
+    write(tmp_path)
+    path = tmp_path / "model.json"
+    path.write_text(path.read_text().replace('"point_width": 2', '"a": ' + "[" * depth + "]" * depth))
+    assert "model.json: " in refusal(tmp_path)

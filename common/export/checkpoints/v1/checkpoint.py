@@ -6,6 +6,7 @@ import torch
 
 from common.errors import ModelError
 from common.export.checkpoints.safe_load import load_safely
+from common.export.checkpoints.weights import require_plain
 
 CHECKPOINT_FILE = "model_final_checkpoint.model"
 
@@ -22,4 +23,5 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         isinstance(tensor, torch.Tensor) for tensor in weights.values()
     ):
         raise ModelError(f"{path}: found no state_dict of tensors, expected a checkpoint of nnU-Net v1")
+    require_plain(weights, path)
     return {str(name).removeprefix("module."): tensor for name, tensor in weights.items()}

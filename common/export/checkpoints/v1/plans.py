@@ -7,9 +7,9 @@ where neither is at hand, they can be given as JSON.
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, StrictBool, StrictFloat, StrictInt, StrictStr, TypeAdapter
+from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from common.documents import STRICT
@@ -32,6 +32,9 @@ PREDICTION_RESAMPLING = Resampling(order=1, order_z=0)
 
 PICKLED = ConfigDict(extra="ignore")
 """Settings of a document's class for Python's own data, which strict classes refuse; its types are strict."""
+
+FEW = Field(max_length=100)
+"""Of a list: far more than any plans have. A pickle can hold a long list many times in a few bytes."""
 
 Triple = tuple[int, int, int]
 T = TypeVar("T")
@@ -86,8 +89,8 @@ class _Companion:
 
 @dataclass(frozen=True, config=PICKLED)
 class _Stage:
-    patch_size: tuple[StrictInt, ...]
-    current_spacing: tuple[StrictFloat, ...]
+    patch_size: Annotated[tuple[StrictInt, ...], FEW]
+    current_spacing: Annotated[tuple[StrictFloat, ...], FEW]
 
 
 @dataclass(frozen=True, config=PICKLED)
@@ -100,7 +103,7 @@ class _Intensities:
 
 @dataclass(frozen=True, config=PICKLED)
 class _Properties:
-    intensityproperties: dict[StrictInt, _Intensities] | None = None
+    intensityproperties: Annotated[dict[StrictInt, _Intensities], FEW] | None = None
     """By modality; only where one of them is a CT."""
 
 
@@ -115,11 +118,11 @@ class _ExportParameters:
 class _Document:
     """What inference needs of the plans."""
 
-    plans_per_stage: dict[StrictInt, _Stage]
+    plans_per_stage: Annotated[dict[StrictInt, _Stage], FEW]
     num_modalities: StrictInt
-    modalities: dict[StrictInt, StrictStr]
-    normalization_schemes: dict[StrictInt, StrictStr]
-    use_mask_for_norm: dict[StrictInt, StrictBool]
+    modalities: Annotated[dict[StrictInt, StrictStr], FEW]
+    normalization_schemes: Annotated[dict[StrictInt, StrictStr], FEW]
+    use_mask_for_norm: Annotated[dict[StrictInt, StrictBool], FEW]
     dataset_properties: _Properties = _Properties()
     transpose_forward: tuple[StrictInt, StrictInt, StrictInt] | None = None
     preprocessor_name: StrictStr | None = None
@@ -127,6 +130,8 @@ class _Document:
 
     def __post_init__(self) -> None:
         _require_stages(self.plans_per_stage)
+        if self.num_modalities < 1:
+            raise ValueError(f"found num_modalities {self.num_modalities}, expected at least 1")
         for name in ("modalities", "normalization_schemes", "use_mask_for_norm"):
             for index in range(self.num_modalities):
                 if index not in getattr(self, name):
@@ -135,15 +140,15 @@ class _Document:
 
 @dataclass(frozen=True, config=PICKLED)
 class _NetworkStage:
-    pool_op_kernel_sizes: tuple[tuple[StrictInt, ...], ...]
-    conv_kernel_sizes: tuple[tuple[StrictInt, ...], ...]
+    pool_op_kernel_sizes: Annotated[tuple[Annotated[tuple[StrictInt, ...], FEW], ...], FEW]
+    conv_kernel_sizes: Annotated[tuple[Annotated[tuple[StrictInt, ...], FEW], ...], FEW]
 
 
 @dataclass(frozen=True, config=PICKLED)
 class _NetworkDocument:
     """What the network's make needs of the plans."""
 
-    plans_per_stage: dict[StrictInt, _NetworkStage]
+    plans_per_stage: Annotated[dict[StrictInt, _NetworkStage], FEW]
     num_modalities: StrictInt
     num_classes: StrictInt
     """Without the background."""

@@ -8,8 +8,10 @@ from typing import TypeVar
 
 import torch
 
+from common.documents import excerpt
 from common.errors import ModelError
 from common.export.checkpoints.safe_load import load_safely
+from common.export.checkpoints.weights import require_plain
 
 CHECKPOINT_FILE = "checkpoint_final.pth"
 
@@ -60,7 +62,8 @@ def _tensors(path: Path, weights: Mapping[object, object]) -> dict[str, torch.Te
     tensors = {}
     for name, tensor in weights.items():
         bare = re.sub(r"^((module|_orig_mod)\.)+", "", _entry(path, name, str, "a name in network_weights"))
-        tensors[bare] = _entry(path, tensor, torch.Tensor, f"network_weights[{name!r}]")
+        tensors[bare] = _entry(path, tensor, torch.Tensor, f"network_weights[{excerpt(name)}]")
+    require_plain(tensors, path)
     return tensors
 
 
@@ -69,7 +72,7 @@ def _mirror_axes(path: Path, axes: object) -> tuple[int, ...]:
         return ()
     if not isinstance(axes, list | tuple) or any(not _is_axis(axis) for axis in axes):
         raise ModelError(
-            f"{path}: found inference_allowed_mirroring_axes {axes!r}, expected some of 0, 1, 2; "
+            f"{path}: found inference_allowed_mirroring_axes {excerpt(axes)}, expected some of 0, 1, 2; "
             f"use a checkpoint as nnU-Net v2 left it"
         )
     return tuple(sorted(set(axes)))

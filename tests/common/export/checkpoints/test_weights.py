@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from common.errors import ModelError
-from common.export.checkpoints.weights import load_weights
+from common.export.checkpoints.weights import load_weights, require_plain
 
 SOURCE = Path("fold_0/checkpoint_final.pth")
 
@@ -63,3 +63,18 @@ def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
         "of another shape: 1.weight (found [3], expected [2]); "
         "use the plans that this checkpoint was trained with"
     )
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.zeros(1).expand(10**6, 10**6),
+        torch.zeros(3, device="meta"),
+        torch.zeros(3).to_sparse(),
+        torch.zeros(3, dtype=torch.complex64),
+    ],
+    ids=["one value for all", "no values", "sparse", "complex"],
+)
+def test_tensors_without_a_value_for_each_element_are_refused(tensor: torch.Tensor) -> None:
+    with pytest.raises(ModelError, match=r"not as training leaves them: b; expected tensors with a value"):
+        require_plain({"a": torch.zeros(2), "b": tensor}, Path("x.pth"))

@@ -79,3 +79,10 @@ def test_an_engine_with_a_kernel_needs_the_library_under_the_name_that_plugins_a
     monkeypatch.setattr(deform_im2col3d, "LINK", "libnowhere.so")
     with pytest.raises(MachineError, match=r"libnowhere.so: not found"):
         load_on(LazyGpu(), replace(built, plugin=True), monkeypatch)
+
+
+def test_an_engine_that_calls_a_kernel_needs_one_for_the_gpu(
+    built: EngineFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(MachineError, match=r"the model folder's kernels are for none"):
+        load_on(LazyGpu(), replace(built, plugin=True), monkeypatch)
