@@ -37,10 +37,7 @@ def load_weights(
 
 
 def require_plain(weights: Mapping[str, torch.Tensor], source: Path) -> None:
-    """Raise `ModelError` for tensors that are not all there: sparse, without values, or with repeated ones.
-
-    A few bytes would else stand for weights of any size.
-    """
+    """Raise `ModelError` for tensors that are no plain numbers: sparse, quantised, or without values."""
     strange = [str(name) for name, tensor in weights.items() if not _is_plain(tensor)]
     if strange:
         raise ModelError(
@@ -55,7 +52,6 @@ def _is_plain(tensor: torch.Tensor) -> bool:
         and tensor.device.type == "cpu"
         and not tensor.is_quantized
         and not tensor.is_complex()
-        and tensor.nbytes <= tensor.untyped_storage().nbytes()
     )
 
 
