@@ -45,7 +45,7 @@ def test_the_folder_holds_json_and_onnx_only(golden_model: Path) -> None:
         "segmentation_fold_0.onnx",
         "segmentation_fold_1.onnx",
     ]
-    assert json.loads((golden_model / "model.json").read_text())["format_version"] == 3
+    assert json.loads((golden_model / "model.json").read_text())["format_version"] == 4
 
 
 def test_images_that_the_data_set_both_calls_ct_are_told_apart_by_their_order(tmp_path: Path) -> None:
