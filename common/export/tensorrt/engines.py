@@ -18,7 +18,7 @@ from common.export.tensorrt.carrier import AMPERE_AND_LATER, TURING, require_lib
 from common.export.tensorrt.cubins import write_cubins
 from common.hashes import sha256_of
 from common.inference.engines.carriers import library_of
-from common.inference.files import Carrier, EngineFile, KernelFile
+from common.inference.files import Carrier, EngineFile
 from common.inference.network import Fold, Network
 from common.memory import GIB, MIB
 from common.model.model import EXPORT_AGAIN, MODEL_FILE, Model
@@ -118,7 +118,8 @@ class _Compiler:
 
     def __init__(self, staging: Path, options: EngineOptions) -> None:
         self._staging, self._options = staging, options
-        self._kernels: tuple[KernelFile, ...] = ()
+        # First, because engines take long and the kernels' compiler may be missing.
+        self._kernels = write_cubins(staging) if options.deform == "plugin" else ()
         self.engines = self.bytes = 0
 
     def compile(self, network: Network) -> Network:
@@ -127,7 +128,7 @@ class _Compiler:
             for number, fold in enumerate(network.folds, start=1)
         )
         plugin = any(engine.plugin for fold in folds for engine in fold.engines)
-        return replace(network, folds=folds, kernels=self._written_kernels() if plugin else ())
+        return replace(network, folds=folds, kernels=self._kernels if plugin else ())
 
     def _compile_fold(self, network: Network, fold: Fold, progress: str) -> Fold:
         onnx, batches = _onnx_of(fold), self._batches(network)
@@ -171,12 +172,6 @@ class _Compiler:
             sha256_of(path),
             plugin,
         )
-
-    def _written_kernels(self) -> tuple[KernelFile, ...]:
-        """The kernels' files, which all networks share."""
-        if not self._kernels:
-            self._kernels = write_cubins(self._staging)
-        return self._kernels
 
 
 def _arrange(onnx: Path, destination: Path, deform: Deform, batches: Sequence[int]) -> bool:
