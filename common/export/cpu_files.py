@@ -50,7 +50,7 @@ def store_cpu_weights_in_float16(folder: Path, algorithm: str) -> None:
     model = read_model(folder, algorithm)
     with new_network_files(folder) as staging:
         rounded = _measured(_each_fold(model, lambda network, fold: _round(network, fold, staging)))
-        replace_networks(folder, staging, _each_fold(rounded, lambda _, fold: _placed(fold, folder)))
+        replace_networks(folder, staging, rounded)
 
 
 def _each_fold(model: Model, change: Callable[[Network, Fold], Fold]) -> Model:
@@ -70,10 +70,6 @@ def _measured(model: Model) -> Model:
         for network in model.networks
     )
     return replace(model, networks=networks)
-
-
-def _placed(fold: Fold, folder: Path) -> Fold:
-    return replace(fold, path=folder / fold.path.name) if fold.path else fold
 
 
 def _round(network: Network, fold: Fold, staging: Path) -> Fold:

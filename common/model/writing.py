@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from common.documents import plain
 from common.errors import MachineError, ModelError
 from common.hashes import sha256_of
-from common.inference.network import Fold, Network
+from common.inference.network import Network
 from common.model.model import MODEL_FILE, Model
 from common.model.reading import Compiled, read_model_file
 
@@ -38,12 +38,18 @@ def write_model(folder: Path, model: Model) -> None:
 def replace_networks(folder: Path, staging: Path, model: Model) -> None:
     """Let a model folder describe `model`, whose new files lie in `staging`, a folder in it.
 
-    New files have other names than those that the folder describes. They are moved first, then `model.json`
-    is replaced, and what it no longer names is removed: whenever this is interrupted, the folder is whole.
+    New files, whose paths in `model` are still in `staging`, have other names than those that the folder
+    describes. They are moved first, then `model.json` is replaced, and what it no longer names is removed:
+    whenever this is interrupted, the folder is whole.
     Raises `ModelError` for a folder that cannot be written, `OSError` for a file that cannot be moved.
     """
     for path in staging.iterdir():
         path.replace(folder / path.name)
+
+    def moved(path: Path) -> Path:
+        return folder / path.name if path.parent == staging else path
+
+    model = replace(model, networks=tuple(_with_paths(network, moved) for network in model.networks))
     write_model(folder, model)
     named = {path.name for path in _files_of(model)}
     for path in _network_files(folder):
@@ -141,24 +147,24 @@ def _files_of(model: Model) -> Iterator[Path]:
 
 
 def _as_written(folder: Path, network: Network) -> Network:
-    """The network with paths relative to the folder."""
-    return replace(
-        network,
-        folds=tuple(_fold_as_written(folder, fold) for fold in network.folds),
-        kernels=_compiled_as_written(folder, network.kernels),
+    """The network with its ONNX files' hashes, where there are any, and paths relative to the folder."""
+    folds = tuple(
+        replace(fold, sha256="" if fold.path is None else sha256_of(fold.path)) for fold in network.folds
     )
+    return _with_paths(replace(network, folds=folds), lambda path: path.relative_to(folder))
 
 
-def _fold_as_written(folder: Path, fold: Fold) -> Fold:
-    """The fold with its ONNX file's hash, where there is one, and paths relative to the folder."""
-    engines = _compiled_as_written(folder, fold.engines)
-    if fold.path is None:
-        return replace(fold, engines=engines, sha256="")
-    return replace(fold, path=fold.path.relative_to(folder), sha256=sha256_of(fold.path), engines=engines)
+def _with_paths(network: Network, place: Callable[[Path], Path]) -> Network:
+    """The network with another path for each of its files."""
 
+    def placed(files: tuple[Compiled, ...]) -> tuple[Compiled, ...]:
+        return tuple(replace(file, path=place(file.path)) for file in files)
 
-def _compiled_as_written(folder: Path, files: tuple[Compiled, ...]) -> tuple[Compiled, ...]:
-    return tuple(replace(file, path=file.path.relative_to(folder)) for file in files)
+    folds = tuple(
+        replace(fold, path=None if fold.path is None else place(fold.path), engines=placed(fold.engines))
+        for fold in network.folds
+    )
+    return replace(network, folds=folds, kernels=placed(network.kernels))
 
 
 def _text(document: Mapping[str, Any]) -> str:

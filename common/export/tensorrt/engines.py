@@ -67,7 +67,7 @@ def add_engines(folder: Path, algorithm: str, options: EngineOptions | None = No
     with new_network_files(folder) as staging:
         compiler = _Compiler(staging, options)
         networks = tuple(compiler.compile(network) for network in model.networks)
-        replace_networks(folder, staging, _moved(replace(model, networks=networks), folder))
+        replace_networks(folder, staging, replace(model, networks=networks))
     logger.info(
         "compiled engines: %d, %.0f MiB, %.0f s",
         compiler.engines,
@@ -97,20 +97,6 @@ def _onnx_of(fold: Fold) -> Path:
 def _plain(network: Network) -> Network:
     folds = tuple(replace(fold, engines=(), float16=None) for fold in network.folds)
     return replace(network, folds=folds, kernels=())
-
-
-def _moved(model: Model, folder: Path) -> Model:
-    """The model with all compiled files in `folder`."""
-
-    def moved(network: Network) -> Network:
-        folds = tuple(
-            replace(fold, engines=tuple(replace(file, path=folder / file.path.name) for file in fold.engines))
-            for fold in network.folds
-        )
-        kernels = tuple(replace(file, path=folder / file.path.name) for file in network.kernels)
-        return replace(network, folds=folds, kernels=kernels)
-
-    return replace(model, networks=tuple(moved(network) for network in model.networks))
 
 
 class _Compiler:
