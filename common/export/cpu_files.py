@@ -6,15 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from common.errors import ModelError
-from common.export.onnx.compare import Logits, compare
+from common.export.onnx.by_engine import logits_of, random_tile
+from common.export.onnx.compare import compare
 from common.export.onnx.float16_error import measured_tile
 from common.export.onnx.float16_weights import store_float16_weights
 from common.export.onnx.measure import tile_memory
-from common.export.onnx.resize import write_resized
-from common.inference.engines.ladder import make_cpu_engine
 from common.inference.network import Fold, Network
 from common.memory import MIB
 from common.model.model import Model
@@ -24,7 +21,6 @@ from common.model.writing import new_network_files, replace_networks
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".float16.onnx"
-SEED = 0
 
 
 def remove_cpu_files(folder: Path, algorithm: str) -> None:
@@ -79,9 +75,8 @@ def _round(network: Network, fold: Fold, staging: Path) -> Fold:
     start = time.monotonic()
     path = staging / f"{exact.stem}{SUFFIX}"
     store_float16_weights(exact, path)
-    shape = measured_tile(exact)
-    tile = np.random.default_rng(SEED).standard_normal((1, *shape), np.float32)
-    parity = compare(_logits(exact, tile, staging), _logits(path, tile, staging))
+    tiles = [random_tile(measured_tile(exact))]
+    parity = compare(logits_of(exact, tiles), logits_of(path, tiles))
     logger.info(
         "%s, fold %s: weights in float16, %.0f MiB, change the logits by %.1e of their deviation, %.0f s",
         network.name,
@@ -91,13 +86,3 @@ def _round(network: Network, fold: Fold, staging: Path) -> Fold:
         time.monotonic() - start,
     )
     return replace(fold, path=path, parity=parity)
-
-
-def _logits(path: Path, tile: Logits, staging: Path) -> Logits:
-    """By the default CPU engine; a file for a larger tile is written anew meanwhile."""
-    small = staging / ".resized.onnx"
-    write_resized(path, tile.shape[1:], small)
-    try:
-        return make_cpu_engine(small).run(tile)
-    finally:
-        small.unlink()

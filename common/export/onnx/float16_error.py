@@ -9,14 +9,13 @@ import onnx
 import onnx_ir as ir
 
 from common.errors import ModelError
-from common.export.onnx.compare import Logits, compare
+from common.export.onnx.by_engine import logits_of, random_tile
+from common.export.onnx.compare import compare
 from common.export.onnx.half import to_float16
-from common.export.onnx.resize import write_resized
+from common.export.onnx.resize import tile_shape_of, write_resized
 from common.export.onnx.rounding import simulated
-from common.inference.engines.ladder import make_cpu_engine
 from common.inference.network import Parity
 
-SEED = 0
 LARGEST_PATCH = 64
 """Voxels per axis of a reduced tile; a multiple of all usual strides."""
 
@@ -29,12 +28,12 @@ def measure_float16(path: Path) -> Parity:
     float16 cannot hold.
     """
     tile_shape = measured_tile(path)
-    tile = np.random.default_rng(SEED).standard_normal((1, *tile_shape), np.float32)
+    tile = random_tile(tile_shape)
     with TemporaryDirectory(prefix="petct-float16-") as folder:
         exact, rounded = Path(folder) / path.name, Path(folder) / f"float16_{path.name}"
         write_resized(path, tile_shape, exact)
         ir.save(simulated(to_float16(ir.load(exact))), rounded)
-        expected, found = _logits(exact, tile), _logits(rounded, tile)
+        expected, found = logits_of(exact, [tile]), logits_of(rounded, [tile])
     if not np.isfinite(found).all():
         raise ModelError(
             f"{path.name}: found features beyond float16's largest number, 65504; export this "
@@ -45,9 +44,7 @@ def measure_float16(path: Path) -> Parity:
 
 def measured_tile(path: Path) -> tuple[int, ...]:
     """Return the tile (C, [Z,] Y, X) to measure on: reduced where a 3D network gives logits of its size."""
-    model = onnx.load(path, load_external_data=False)
-    (tiles,) = model.graph.input
-    _, channels, *patch = (dimension.dim_value for dimension in tiles.type.tensor_type.shape.dim)
+    channels, *patch = tile_shape_of(path)
     reduced = [min(size, LARGEST_PATCH) for size in patch]
     if len(patch) == 3 and reduced != patch and _takes(path, (channels, *reduced)):
         return channels, *reduced
@@ -68,7 +65,3 @@ def _takes(path: Path, tile_shape: Sequence[int]) -> bool:
     (logits,) = inferred.graph.output
     shape = logits.type.tensor_type.shape.dim
     return [dimension.dim_value for dimension in shape[2:]] == list(tile_shape[1:])
-
-
-def _logits(path: Path, tile: Logits) -> Logits:
-    return make_cpu_engine(path).run(tile)

@@ -4,20 +4,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
 from common.errors import MachineError, ModelError
-from common.export.onnx.compare import TOLERANCE, Logits, compare
-from common.export.onnx.resize import write_resized
-from common.inference.engines.ladder import make_cpu_engine
+from common.export.onnx.by_engine import logits_of, random_tile
+from common.export.onnx.compare import TOLERANCE, compare
 from common.inference.network import Parity
 
 MAX_CHANGED = 1e-5
 """Maximum fraction of voxels that change class although their margin is larger than `MIN_MARGIN`."""
-SEED = 0
 OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "bad_alloc")
 
 
@@ -39,28 +36,16 @@ def measure_parity(network: torch.nn.Module, path: Path, tile_shape: Sequence[in
     that of the file. Raises `ModelError` if the difference exceeds rounding or is not finite, `MachineError`
     if memory is too small.
     """
-    tile = np.random.default_rng(SEED).standard_normal((1, *tile_shape), np.float32)
+    tile = random_tile(tile_shape)
     tiles = (tile, np.ascontiguousarray(np.flip(tile, axis=tuple(range(2, tile.ndim)))))
     with _enough_memory_for(path), torch.inference_mode():
         expected = np.concatenate([network(torch.from_numpy(tile)).numpy() for tile in tiles])
-    found = _by_engine(path, tiles)
+    found = logits_of(path, tiles)
     if not (np.isfinite(expected).all() and np.isfinite(found).all()):
         raise ModelError(f"{path.name}: found logits that are no finite numbers; are all weights finite?")
     parity = compare(expected, found)
     _require_equal(parity, path)
     return parity
-
-
-def _by_engine(path: Path, tiles: Sequence[Logits]) -> Logits:
-    engine = make_cpu_engine(path)
-    if engine.tile_shape == tiles[0].shape:
-        return np.concatenate([engine.run(tile) for tile in tiles])
-    del engine
-    with TemporaryDirectory(dir=path.parent, prefix=".parity-") as folder:
-        small = Path(folder) / path.name
-        write_resized(path, tiles[0].shape[1:], small)
-        engine = make_cpu_engine(small)
-        return np.concatenate([engine.run(tile) for tile in tiles])
 
 
 def _require_equal(parity: Parity, path: Path) -> None:

@@ -18,3 +18,10 @@ def write_resized(path: Path, tile_shape: Sequence[int], destination: Path) -> N
     logits.type.tensor_type.ClearField("shape")
     del model.graph.value_info[:]
     onnx.save(model, destination)
+
+
+def tile_shape_of(path: Path) -> tuple[int, ...]:
+    """Return the shape (C, [Z,] Y, X) of the tiles that an ONNX file takes."""
+    (tiles,) = onnx.load(path, load_external_data=False).graph.input
+    _, *shape = (dimension.dim_value for dimension in tiles.type.tensor_type.shape.dim)
+    return tuple(shape)
