@@ -20,6 +20,7 @@ LAYERS=(
   "docker/cuda docker/runtime"
   "docker/tools docker/runtime"
   "docker/nvrtc docker/runtime docker/tensorrt docker/tools"
+  "docker/release"
   "tests docker/runtime docker/tensorrt docker/tools docker/nvrtc"
 )
 
