@@ -177,7 +177,8 @@ class Schedule:
         return np.inf if self._until is None else self._until - time.monotonic()
 
     def _is_time_for(self, fold: int, loaded: int | None) -> bool:
-        return self._pace.run + (fold != loaded) * self._pace.load <= self._left()
+        """Another fold's engine is loaded where as much time is left for its work as that takes."""
+        return self._pace.run + (fold != loaded) * 2 * self._pace.load <= self._left()
 
     def _first_pass(self, folds: Sequence[int]) -> Visit | None:
         """Tiles that no fold has seen."""

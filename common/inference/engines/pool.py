@@ -48,7 +48,9 @@ class EnginePool:
         engine's streams.
         """
         worker = self._free_worker()
-        self._used = ladder = self._ladders.setdefault(network, Ladder(self.engine, self.precision))
+        if network not in self._ladders:
+            self._ladders[network] = Ladder(self.engine, self.precision)
+        self._used = ladder = self._ladders[network]
         engine = self._held.pop(files, None)
         if engine is None:
             self._make_room(memory)
