@@ -6,16 +6,19 @@ A failure is one line on stderr; only a bug shows a traceback. The log is on std
 """
 
 import argparse
+import os
 import re
 import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 from common.cli.log import log_to_standard_streams
 from common.errors import MachineError, PetctError
+from common.inference.engines.worker import is_stuck
 from common.memory import MIB, available_memory
+from common.signals import end_at_sigterm
 
 MIN_MEMORY = 256 * MIB
 """What the imports take; with less, those of NumPy's and SciPy's libraries do not always return."""
@@ -106,5 +109,16 @@ def _fail(error: PetctError) -> int:
     return error.exit_code
 
 
+def start() -> NoReturn:
+    """The command as a process of its own, from its first line to its exit code."""
+    if sys.argv[1:2] == ["run"]:
+        end_at_sigterm()
+    code = main()
+    if is_stuck():  # an engine that does not answer would hold the process at its end, too
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

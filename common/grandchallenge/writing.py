@@ -14,6 +14,7 @@ from common.geometry import Geometry
 from common.grandchallenge import metaimage
 from common.grandchallenge.images import is_image
 from common.memory import MIB
+from common.signals import unfinished
 from common.sizes import at_least, at_most
 
 UNFINISHED = ".unfinished.mha"
@@ -59,14 +60,12 @@ def write_mask(mask: NDArray[np.uint8], geometry: Geometry, directory: Path, ste
         raise ValueError(f"a mask of {mask.dtype} {mask.shape}, expected uint8 {geometry.shape}")
     prepare_folder(directory)
     target = directory / f"{stem}.mha"
-    unfinished = directory / f".{secrets.token_hex(4)}{UNFINISHED}"
     try:
-        metaimage.write(unfinished, mask, geometry)
-        unfinished.replace(target)
+        with unfinished(directory / f".{secrets.token_hex(4)}{UNFINISHED}") as path:
+            metaimage.write(path, mask, geometry)
+            path.replace(target)
     except OSError as error:
         raise _unwritable(target, error) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return target
 
 

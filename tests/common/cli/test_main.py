@@ -19,6 +19,7 @@ from common.cli.main import main
 from common.demo.phantom.phantom import make_phantom
 from common.demo.phantom.writing import write_phantom
 from common.memory import GIB
+from common.signals import TOLD_TO_STOP
 
 MASK = "images/tumor-lesion-segmentation/case.mha"
 
@@ -369,7 +370,13 @@ def test_failure_leaves_no_output(run, case, tmp_path):
     assert not [path for path in tmp_path.glob("output/**/*") if path.is_file()]
 
 
-def test_interrupted_run_is_exit_code_130_one_line_and_no_output(golden_model, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code", "line"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 4, f"error: {TOLD_TO_STOP}")],
+)
+def test_run_that_a_signal_ends_has_its_exit_code_one_line_and_no_output(
+    number, code, line, golden_model, tmp_path
+):
     write_phantom(make_phantom(1, (60, 60, 60), (6.0, 4.0, 4.0)), tmp_path / "input", tmp_path / "case.mha")
     folders = ["--input", tmp_path / "input", "--output", tmp_path / "output", "--model", golden_model]
     with subprocess.Popen(
@@ -381,9 +388,9 @@ def test_interrupted_run_is_exit_code_130_one_line_and_no_output(golden_model, t
     ) as process:
         assert process.stdout
         assert any(" tiles of fold " in line for line in process.stdout)
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, number)
         _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "interrupted\n")
+    assert (process.returncode, errors) == (code, f"{line}\n")
     assert not [path for path in tmp_path.glob("output/**/*") if path.is_file()]
 
 
