@@ -4,7 +4,6 @@ At a clinical size one channel takes 200 MB, so channels that are empty almost e
 clicks, are painted into each tile instead of being held.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,7 +41,7 @@ class Volume:
     """All input channels of one case, in network space."""
 
     shape: Shape
-    channels: Sequence[Channel]
+    channels: list[Channel]
     tissue: Tissue | None = None
     """Where the patient is; `None` where that is not known."""
 

@@ -25,16 +25,14 @@ MASK_THRESHOLD = np.float32(0.5 - 1e-6)
 """Slightly below 0.5, so that a voxel half inside the non-zero region is inside despite rounding errors."""
 
 
-def preprocess(
-    images: Sequence[NDArray[np.float32]], spacing: Spacing, plans: Plans
-) -> tuple[Images, NetworkSpace]:
+def preprocess(images: Images, spacing: Spacing, plans: Plans) -> tuple[Images, NetworkSpace]:
     """Preprocess images; return the network's channels, one per image, and their position in the image.
 
     Parameters
     ----------
     images
-        (z, y, x), in HU or SUV, in the plans' channel order, on one grid. They are overwritten, because a
-        clinical case leaves no memory for a second copy.
+        (z, y, x), in HU or SUV, in the plans' channel order, on one grid. They are overwritten and taken out
+        of the list, because a clinical case leaves no memory for a second copy.
     spacing
         Voxel spacing of the images, (z, y, x), in mm.
     plans
@@ -47,9 +45,10 @@ def preprocess(
 
     """
     forward = plans.transpose_forward
-    transposed = [image.transpose(forward) for image in images]
-    crop = nonzero_region(transposed)
-    cropped = [image[crop] for image in transposed]
+    image_shape = triple(images[0].shape)
+    crop = nonzero_region([image.transpose(forward) for image in images])
+    cropped = [image.transpose(forward)[crop] for image in images]
+    images.clear()
     mask = filled_mask(cropped) if any(channel.use_mask for channel in plans.channels) else None
     image_spacing = triple(spacing[axis] for axis in forward)
     shape = resampled_shape(triple(cropped[0].shape), image_spacing, plans.spacing)
@@ -58,14 +57,15 @@ def preprocess(
             f"the non-zero field of view has {cropped[0].shape} voxels of {image_spacing} mm, expected at "
             f"least one voxel of the network's {plans.spacing} mm; upload the whole image"
         )
-    space = NetworkSpace(plans, triple(images[0].shape), image_spacing, crop, shape)
+    space = NetworkSpace(plans, image_shape, image_spacing, crop, shape)
     steps = _resample_and_normalise if plans.generation == 1 else _normalise_and_resample
     return steps(cropped, mask, space), space
 
 
 def _normalise_and_resample(images: Images, mask: Mask | None, space: NetworkSpace) -> Images:
     channels: Images = []
-    for image, channel in zip(images, space.plans.channels, strict=True):
+    for channel in space.plans.channels:
+        image = images.pop(0)
         normalise(image, channel, mask)
         channels.append(_resample(image, space, space.plans.resample_data))
     return channels
@@ -76,8 +76,8 @@ def _resample_and_normalise(images: Images, mask: Mask | None, space: NetworkSpa
         how = replace(space.plans.resample_data, order=1, order_z=0)
         mask = _resample(mask.astype(np.float32), space, how) >= MASK_THRESHOLD
     channels: Images = []
-    for image, channel in zip(images, space.plans.channels, strict=True):
-        resampled = _resample(image, space, space.plans.resample_data)
+    for channel in space.plans.channels:
+        resampled = _resample(images.pop(0), space, space.plans.resample_data)
         normalise(resampled, channel, mask)
         if mask is not None and channel.use_mask and channel.scheme != "none":
             resampled[~mask] = 0

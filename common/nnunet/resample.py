@@ -61,14 +61,11 @@ def resample(
     if volume.shape == shape:
         return volume
     axis = separate_axis(spacing, new_spacing, how.force_separate_z)
+    order = axis_order(triple(volume.shape), shape, axis)
     if axis is None:
-        result = reduce(
-            lambda v, a: resample_axis(v, a, shape[a], how.order),
-            _cheapest_first(volume.shape, shape),
-            volume,
-        )
+        result = reduce(lambda v, a: resample_axis(v, a, shape[a], how.order), order, volume)
         return np.clip(result, volume.min(), volume.max(), out=result)
-    in_plane = [a for a in range(3) if a != axis]
+    in_plane = order[:-1]
     result = reduce(lambda v, a: resample_axis(v, a, shape[a], how.order), in_plane, volume)
     if result is not volume:
         lowest = volume.min(axis=tuple(in_plane), keepdims=True)
@@ -77,8 +74,11 @@ def resample(
     return resample_axis(result, axis, shape[axis], how.order_z)
 
 
-def _cheapest_first(shape: tuple[int, ...], new_shape: Shape) -> list[int]:
-    return sorted(range(3), key=lambda axis: new_shape[axis] / shape[axis])
+def axis_order(shape: Shape, new_shape: Shape, separate: int | None) -> list[int]:
+    """Return the axes in the order of their resampling: the cheapest first, a separate one last."""
+    if separate is None:
+        return sorted(range(3), key=lambda axis: new_shape[axis] / shape[axis])
+    return [*(axis for axis in range(3) if axis != separate), separate]
 
 
 def resample_axis(volume: NDArray[np.float32], axis: int, size: int, order: int) -> NDArray[np.float32]:

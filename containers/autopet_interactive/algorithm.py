@@ -8,14 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.case import Case
+from common.inference.labels import predict_mask
 from common.inference.memory import require_memory_for
 from common.inference.options import Options
-from common.inference.predict import predict
-from common.inference.tissue import Tissue, tissue_blocks
-from common.inference.volume import ArrayChannel, Volume
+from common.inference.prepare import prepare
 from common.model.model import Model
-from common.nnunet.images import take_images
-from common.nnunet.preprocess import preprocess
 from containers.autopet_interactive.prompts import ClickSettings, click_channels
 
 
@@ -28,8 +25,6 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     network = model.network("segmentation")
     plans, settings = network.nnunet_plans, model.settings_as(ClickSettings)
     require_memory_for(case.geometry, network)
-    blocks = tissue_blocks(case.images)
-    images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
-    clicks = click_channels(case.clicks, space, settings)
-    volume = Volume(space.shape, [*map(ArrayChannel, images), *clicks], Tissue.of(blocks, space))
-    return space.mask(predict(volume, network, options), threshold=0)
+    volume, space = prepare(case, plans)
+    volume.channels.extend(click_channels(case.clicks, space, settings))
+    return predict_mask(volume, network, space, options)

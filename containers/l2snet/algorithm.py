@@ -4,6 +4,8 @@ Source: Cai et al. 2023, arXiv 2309.05446. As in the original, both are fused in
 cropped, at the plans' spacing.
 """
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,14 +14,12 @@ from common.inference.memory import require_memory_for
 from common.inference.network import Network
 from common.inference.options import Options
 from common.inference.predict import predict
-from common.inference.tissue import Tissue, tissue_blocks
-from common.inference.volume import ArrayChannel, Volume
+from common.inference.prepare import prepare
 from common.memory import require_memory
 from common.model.model import Model
-from common.nnunet.images import take_images
+from common.nnunet.memory import FLOAT32, network_shape
 from common.nnunet.plans import Resampling
 from common.nnunet.postprocess import Postprocessing
-from common.nnunet.preprocess import preprocess
 from containers.l2snet.fusion import fuse
 from containers.l2snet.localisation import localise
 
@@ -34,11 +34,11 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     """
     network = model.network("segmentation")
     plans, postprocessing = network.nnunet_plans, model.settings_as(Postprocessing)
-    require_memory_for(case.geometry, network)
+    # What localisation gives is held until both are fused, on the image's grid and in network space.
+    localised = case.images["pet"].nbytes + FLOAT32 * prod(network_shape(case.geometry, plans))
+    require_memory_for(case.geometry, network, whole=True, beside=localised)
     localisation = _localise(case, model.network("localisation"), options)
-    blocks = tissue_blocks(case.images)
-    images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
-    volume = Volume(space.shape, [ArrayChannel(image) for image in images], Tissue.of(blocks, space))
+    volume, space = prepare(case, plans)
     segmentation = predict(volume, network, options, "probability")
     fused = fuse(segmentation, space.from_image(localisation, LINEAR))
     return postprocessing.apply(space.mask(fused.astype(np.float32), threshold=0.5), case.geometry)

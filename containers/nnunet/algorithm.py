@@ -11,11 +11,8 @@ from common.case import Case
 from common.inference.labels import predict_labels
 from common.inference.memory import require_memory_for
 from common.inference.options import Options
-from common.inference.tissue import Tissue, tissue_blocks
-from common.inference.volume import ArrayChannel, Volume
+from common.inference.prepare import prepare
 from common.model.model import Model
-from common.nnunet.images import take_images
-from common.nnunet.preprocess import preprocess
 
 
 def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
@@ -27,7 +24,5 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     network = model.network("segmentation")
     plans = network.nnunet_plans
     require_memory_for(case.geometry, network)
-    blocks = tissue_blocks(case.images)
-    images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
-    volume = Volume(space.shape, [ArrayChannel(image) for image in images], Tissue.of(blocks, space))
+    volume, space = prepare(case, plans)
     return predict_labels(volume, network, space, options)

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from common.errors import ModelError
 from common.inference import labels as module
+from common.inference import memory
 from common.inference.engines import pool
 from common.inference.engines.contract import Array, EngineInfo, TileByTile
 from common.inference.files import NetworkFiles
-from common.inference.labels import predict_labels, slices_that_fit
+from common.inference.labels import THRESHOLDS, predict_labels, predict_mask
 from common.inference.network import Fold, Network, Parity
 from common.inference.options import Options
-from common.inference.predict import predict
+from common.inference.predict import Foreground, predict
 from common.inference.tiles import TileGrid
 from common.inference.volume import ArrayChannel, Volume
 from common.memory import MARGIN
@@ -113,7 +114,7 @@ def test_bands_give_the_labels_of_the_whole(
 ) -> None:
     several = network()
     whole = predict_labels(VOLUME, several, space(several), Options())
-    monkeypatch.setattr(module, "slices_that_fit", lambda shape, classes, memory: slices)
+    monkeypatch.setattr(module, "slices_that_fit", lambda network, space: slices)
     np.testing.assert_array_equal(predict_labels(VOLUME, several, space(several), Options()), whole)
 
 
@@ -123,15 +124,28 @@ def test_short_memory_gives_the_same_labels_in_bands(
     several = network()
     whole = predict_labels(VOLUME, several, space(several), Options())
     half = 4 * CLASSES * np.prod(SHAPE) // 2
-    beside_sums = np.prod(CROPPED) + np.prod(IMAGE) + 4 * CLASSES * SLICES_HELD * np.prod(CROPPED[1:])
-    monkeypatch.setattr(module, "available_memory", lambda: int(MARGIN + beside_sums + half))
+    beside_sums = 2 * np.prod(CROPPED) + 4 * CLASSES * SLICES_HELD * 20 * 15
+    monkeypatch.setattr(memory, "available_memory", lambda: int(MARGIN + beside_sums + half))
     with caplog.at_level(logging.INFO):
         np.testing.assert_array_equal(predict_labels(VOLUME, several, space(several), Options()), whole)
     assert "band 1 of " in caplog.text
 
 
+@pytest.mark.parametrize("foreground", ["logit", "probability"])
+@pytest.mark.parametrize("slices", [1, 6, 9])
+def test_bands_give_the_mask_of_the_whole_bit_for_bit(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch, slices: int, foreground: Foreground
+) -> None:
+    monkeypatch.setattr(Fanning, "compute", lambda engine, tile: np.concatenate([0 * tile, tile - 1]))
+    two = network(classes=2)
+    whole = predict_mask(VOLUME, two, space(two), Options(), foreground)
+    monkeypatch.setattr(module, "slices_that_fit", lambda network, space: slices)
+    np.testing.assert_array_equal(predict_mask(VOLUME, two, space(two), Options(), foreground), whole)
+    assert 0.01 < whole.mean() < 0.5
+
+
 def test_one_fold_is_loaded_once_for_all_bands(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "slices_that_fit", lambda shape, classes, memory: 1)
+    monkeypatch.setattr(module, "slices_that_fit", lambda network, space: 1)
     several = network()
     predict_labels(VOLUME, several, space(several), Options(folds=("1",)))
     assert loaded.paths == ["1"]
@@ -140,7 +154,7 @@ def test_one_fold_is_loaded_once_for_all_bands(loaded: Loaded, monkeypatch: pyte
 def test_engines_are_loaded_no_more_often_than_the_bands_need(
     loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "slices_that_fit", lambda shape, classes, memory: 6)
+    monkeypatch.setattr(module, "slices_that_fit", lambda network, space: 6)
     several = network()
     bands = len(TileGrid(SHAPE, PATCH).bands(6))
     predict_labels(VOLUME, several, space(several), Options())
@@ -152,18 +166,25 @@ def test_bands_keep_to_what_the_time_limit_allows(loaded: Loaded, monkeypatch: p
     several = network()
     far = Options(deadline=time.monotonic() + 1e6)
     whole = predict_labels(VOLUME, several, space(several), far)
-    monkeypatch.setattr(module, "slices_that_fit", lambda shape, classes, memory: 1)
+    monkeypatch.setattr(module, "slices_that_fit", lambda network, space: 1)
     np.testing.assert_array_equal(predict_labels(VOLUME, several, space(several), far), whole)
 
 
+@pytest.mark.parametrize("order", [1, 3])
 def test_two_classes_give_the_mask_of_their_difference(
-    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch, order: int
 ) -> None:
     monkeypatch.setattr(Fanning, "compute", lambda engine, tile: np.concatenate([0 * tile, tile - 1]))
-    two = network(classes=2)
+    two = network(order, classes=2)
     there = space(two)
-    mask = there.mask(predict(VOLUME, two, Options()), threshold=0)
-    np.testing.assert_array_equal(predict_labels(VOLUME, two, there, Options()), mask)
+    for foreground, threshold in THRESHOLDS.items():
+        mask = there.mask(predict(VOLUME, two, Options(), foreground), threshold)
+        found = predict_mask(VOLUME, two, there, Options(), foreground)
+        assert np.mean(found != mask) < 0.001
+        assert 0.01 < mask.mean() < 0.5
+    np.testing.assert_array_equal(
+        predict_labels(VOLUME, two, there, Options()), predict_mask(VOLUME, two, there, Options())
+    )
 
 
 def test_a_network_of_several_classes_is_not_run_as_one_of_two(loaded: Loaded) -> None:
@@ -185,7 +206,7 @@ def test_bands_take_less_memory_than_the_whole(loaded: Loaded, monkeypatch: pyte
     there = NetworkSpace(several.nnunet_plans, shape, (2.0, 2.0, 2.0), crop, shape)
 
     def peak(slices: int) -> int:
-        monkeypatch.setattr(module, "slices_that_fit", lambda shape, classes, memory: slices)
+        monkeypatch.setattr(module, "slices_that_fit", lambda network, space: slices)
         tracemalloc.start()
         predict_labels(volume, several, there, Options(mirroring=False))
         _, taken = tracemalloc.get_traced_memory()
@@ -193,9 +214,3 @@ def test_bands_take_less_memory_than_the_whole(loaded: Loaded, monkeypatch: pyte
         return taken
 
     assert peak(6) < 0.3 * peak(200)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0, 2.0])
-def test_slices_are_as_many_as_fit(share: float) -> None:
-    slices = slices_that_fit((100, 30, 40), CLASSES, int(share * 4 * CLASSES * 100 * 30 * 40))
-    assert slices == int(share * 100)

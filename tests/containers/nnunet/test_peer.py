@@ -78,7 +78,7 @@ def test_every_label_equals_nnunets(tmp_path, monkeypatch, shape, spacing, folds
     with nnunet_v2.float32_sums():
         theirs = nnunet_v2.segment(nnunet_v2.load(checkpoint, folds), images, spacing)
     if rows:
-        monkeypatch.setattr(labels_module, "rows_that_fit", lambda grid, classes, memory: rows)
+        monkeypatch.setattr(labels_module, "slices_that_fit", lambda network, space: rows)
     grid = Geometry(shape[::-1], spacing[::-1], (0.0, 0.0, 0.0), tuple(np.eye(3).ravel()))
     case = Case({name.lower(): image for name, image in zip(CHANNELS, images, strict=True)}, grid, "case")
     ours = segment(case, model, Options())
