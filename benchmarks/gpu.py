@@ -38,6 +38,7 @@ from common.inference.engines import EngineName, machine
 from common.inference.engines.cuda import open_gpu
 from common.inference.engines.deform_im2col3d import Precision, Sampling, load_im2col
 from common.inference.engines.ladder import Ladder
+from common.inference.engines.pool import EnginePool
 from common.inference.network import Network
 from common.inference.options import Options
 from common.model.model import Model
@@ -157,7 +158,7 @@ def clinical_case(model: Model, device: Device) -> str:
     case = Case({"ct": phantom.ct, "pet": phantom.pet}, geometry, "phantom")
     folds, axes = len(model.networks[0].folds), len(model.networks[0].mirror_axes)
     start = time.perf_counter()
-    segment(case, model, Options(engine=ENGINES[device]))
+    segment(case, model, Options(EnginePool(ENGINES[device])))
     seconds = time.perf_counter() - start
     return f"A clinical case ({SHAPE}), {folds} folds, {2**axes} mirrorings: {seconds:.0f} s"
 

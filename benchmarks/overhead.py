@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from benchmarks.clinical import SHAPE
 from benchmarks.paired import main
 from benchmarks.scenario import PATCH, Mask, Scenario
+from common.inference.engines.pool import EnginePool
 from common.inference.options import Options
 from common.model.reading import read_model
 from common.model.writing import write_model
@@ -53,5 +54,5 @@ def nnunet() -> Callable[[], Mask]:
 
 
 if __name__ == "__main__":
-    subjects = {"nnU-Net": nnunet, "petct": lambda: SCENARIO.petct(Options(engine="cpu"))}
+    subjects = {"nnU-Net": nnunet, "petct": lambda: SCENARIO.petct(Options(EnginePool("cpu")))}
     main(__doc__, subjects, baseline="nnU-Net", runs=3, prepare=write)

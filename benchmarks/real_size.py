@@ -24,7 +24,7 @@ from common.errors import PetctError
 from common.inference.engines import EngineName, Precision, machine
 from common.inference.engines.ladder import backend, make_engine, rungs
 from common.inference.network import Network
-from common.inference.schedule import Passes
+from common.inference.schedule import all_mirrorings
 from common.inference.tiles import TileGrid
 from common.memory import peak_memory
 from common.model.model import Model
@@ -130,7 +130,7 @@ def tiles_of_a_clinical_case(network: Network) -> int:
 def report(algorithm: str, folds: int) -> None:
     exported, model = export(algorithm, folds)
     network = model.network("segmentation")
-    count, passes = tiles_of_a_clinical_case(network), len(Passes.of(folds, network.mirror_axes))
+    count, passes = tiles_of_a_clinical_case(network), folds * len(all_mirrorings(network.mirror_axes))
     gib, mib = exported.peak / GIB, exported.file_size / 2**20
     print(f"\n{algorithm}: {folds} folds exported in {exported.seconds:.0f} s, {gib:.1f} GiB")
     print(f"{mib:.0f} MiB each; tiles of {network.patch}, {count} in a clinical case; {passes} passes in all")

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from common.inference.network import Network
 from common.inference.options import Options
 from common.inference.predict import predict, predict_classes
-from common.inference.tiles import TileGrid
 from common.inference.volume import Volume
 from common.memory import MARGIN, available_memory
 from common.nnunet.memory import FLOAT32
+from common.nnunet.resample import Shape
 from common.nnunet.slices import SLICES_HELD, axis_orders, resample_slices, streams
 from common.nnunet.space import NetworkSpace
 
@@ -36,11 +36,8 @@ def predict_labels(
         (logits,) = predict_classes(volume, network, options)
         return space.to_image(_highest(space.to_crop(channel) for channel in logits))
     labels = np.empty(space.cropped_shape, np.uint8)
-    grid = TileGrid(volume.shape, network.nnunet_plans.patch, options.step)
-    rows = rows_that_fit(grid, network.classes, _memory_for_sums(network, space))
-    if rows < len(grid.starts[0]):
-        logger.info("memory allows %d of %d rows of tiles at a time", rows, len(grid.starts[0]))
-    slabs = predict_classes(volume, network, options, rows)
+    max_slices = slices_that_fit(volume.shape, network.classes, _memory_for_sums(network, space))
+    slabs = predict_classes(volume, network, options, max_slices)
     orders = axis_orders(space.plans.spacing, space.image_spacing, how)
     slices = resample_slices(slabs, space.shape, space.cropped_shape, orders)
     for label, logits in zip(labels, slices, strict=True):
@@ -48,15 +45,9 @@ def predict_labels(
     return space.to_image(labels)
 
 
-def rows_that_fit(grid: TileGrid, classes: int, memory: int) -> int:
-    """How many rows of tiles to work on at a time, at least one, so that their sums take that many bytes."""
-    starts = grid.starts[0]
-    slice_ = FLOAT32 * classes * prod(grid.padded_shape[1:])
-    for rows in range(len(starts), 1, -1):
-        deepest = max(band.stop - band.first for band in grid.bands(rows))
-        if deepest * slice_ <= memory:
-            return rows
-    return 1
+def slices_that_fit(shape: Shape, classes: int, memory: int) -> int:
+    """How many slices' sums take that many bytes."""
+    return memory // (FLOAT32 * classes * prod(shape[1:]))
 
 
 def _memory_for_sums(network: Network, space: NetworkSpace) -> int:

@@ -1,8 +1,8 @@
 """What the user may choose about a run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from common.inference.engines import EngineName, Precision
+from common.inference.engines.pool import EnginePool
 
 STEP = 0.5
 """nnU-Net's distance between neighbouring tiles, as a fraction of the tile."""
@@ -10,10 +10,9 @@ STEP = 0.5
 
 @dataclass(frozen=True)
 class Options:
-    """Engine, precision, the passes to average, and the time that prediction may take."""
+    """The engines, the passes to average, and the time that prediction may take."""
 
-    engine: EngineName = "auto"
-    precision: Precision = "float32"
+    engines: EnginePool = field(default_factory=EnginePool)
     deadline: float | None = None
     """When the mask must be there, on `time.monotonic`'s clock; `None`: no limit."""
     mirroring: bool = True

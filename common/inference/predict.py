@@ -1,49 +1,48 @@
-"""One network over one volume: folds × tiles × mirrorings on one engine.
+"""One network over one volume: folds × tiles × mirrorings on one engine at a time, within the time limit.
 
 A network of two classes carries only the difference of its logits: half the memory, and the same mask. One of
 more classes carries every logit. Sums are float32. They take as many volumes, however many folds, tiles and
-mirrorings there are; in bands of tiles, less than that.
+mirrorings there are; in bands of tiles, less than that. Work may end at any tile: the mean is over what is in
+the sums then.
 Source: nnunetv2/inference/predict_from_raw_data.py.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from common.errors import ModelError
-from common.geometry import triple
-from common.inference.engines.contract import Engine
-from common.inference.engines.ladder import Ladder
-from common.inference.files import NetworkFiles
+from common.errors import MachineError, ModelError
+from common.inference.engines.pool import EnginePool, PooledEngine
+from common.inference.engines.worker import OutOfTimeError
 from common.inference.network import Fold, Network
 from common.inference.options import Options
 from common.inference.progress import Progress
-from common.inference.schedule import Mirroring, Passes, probe, within_time
-from common.inference.tiles import Band, TileGrid
+from common.inference.schedule import (
+    Done,
+    Mirroring,
+    Pace,
+    Schedule,
+    Visit,
+    all_mirrorings,
+    describe_left_out,
+    fitting_grid,
+    last_moment,
+)
+from common.inference.tile_work import Carry, Known, Tile, TileWork
+from common.inference.tiles import Band, TileGrid, deepest
 from common.inference.volume import Volume
-from common.nnunet.resample import Shape
 
 logger = logging.getLogger(__name__)
 
 Foreground = Literal["logit", "probability"]
 """What is averaged: the foreground's logit less the background's, or the foreground's softmax."""
-
-Tile = NDArray[np.float32]
-"""Channels of one tile, (C, z, y, x)."""
-Carry = Callable[[Tile], Tile]
-"""What is summed of a tile's logits (K, z, y, x): one channel or more; may overwrite them."""
-
-TIME_RESERVE = 0.1
-"""Fraction of the time left that is kept for what follows the last tile."""
 
 
 def predict(
@@ -51,28 +50,40 @@ def predict(
 ) -> NDArray[np.float32]:
     """The foreground's mean logit difference or probability, (z, y, x) in network space.
 
-    Raises `MachineError` when the time does not suffice, before the work starts, and `ModelError` for a
-    network of more than two classes, one outside nnU-Net's recipe, or a file that does not fit it.
+    Where the time limit binds, it is the mean over what was computed, and 0 where nothing was.
+    Raises `MachineError` when not even one pass over all tiles fits into the time, before the work starts,
+    and `ModelError` for a network of more than two classes, one outside nnU-Net's recipe, or a file that does
+    not fit it.
+    """
+    (slab,) = predict_slabs(volume, network, options, foreground)
+    return slab[0]
+
+
+def predict_slabs(
+    volume: Volume,
+    network: Network,
+    options: Options,
+    foreground: Foreground = "logit",
+    max_slices: int | None = None,
+) -> Iterator[NDArray[np.float32]]:
+    """As `predict`, (1, slices, y, x), slab by slab along the first axis.
+
+    A slab holds until the next is asked for. With `max_slices`, the sums of so many slices are held at a
+    time, or of one row of tiles if that is more; the engines of several folds are loaded once for each band.
     """
     if network.classes != 2:
         raise ModelError(
             f"network {network.name} has {network.classes} classes, expected 2 (background and foreground); "
             "export the checkpoint for an algorithm that takes several"
         )
-    (slab,) = _slabs(volume, network, options, FOREGROUND[foreground], channels=1, rows=None)
-    return slab[0]
+    return _Prediction(volume, network, options, FOREGROUND[foreground], 1).slabs(max_slices)
 
 
 def predict_classes(
-    volume: Volume, network: Network, options: Options, rows: int | None = None
+    volume: Volume, network: Network, options: Options, max_slices: int | None = None
 ) -> Iterator[NDArray[np.float32]]:
-    """Every class's mean logit, (K, slices, y, x) in network space, slab by slab along the first axis.
-
-    A slab holds until the next is asked for. With `rows`, so many rows of tiles are worked on at a time:
-    their sums alone are held, and the engines of several folds are loaded once for each band of rows.
-    Raises as `predict`, for any number of classes.
-    """
-    return _slabs(volume, network, options, _all_logits, channels=network.classes, rows=rows)
+    """Every class's mean logit, (K, slices, y, x) in network space, as `predict_slabs`."""
+    return _Prediction(volume, network, options, _all_logits, network.classes).slabs(max_slices)
 
 
 def chosen_folds(network: Network, options: Options) -> tuple[Fold, ...]:
@@ -98,185 +109,158 @@ def _all_logits(logits: Tile) -> Tile:
     return logits
 
 
-def _flip(tile: Tile, axes: Mirroring) -> Tile:
-    """A view of the tile (C, z, y, x), flipped along some of z, y and x, which count from 0."""
-    return np.flip(tile, tuple(axis + 1 for axis in axes))
-
-
 FOREGROUND: dict[Foreground, Carry] = {"logit": _difference, "probability": _softmax}
 
 
-def _slabs(
-    volume: Volume, network: Network, options: Options, carry: Carry, channels: int, rows: int | None
-) -> Iterator[NDArray[np.float32]]:
-    grid = TileGrid(volume.shape, network.nnunet_plans.patch, options.step)
-    bands = grid.bands(rows)
-    folds = list(chosen_folds(network, options))
-    axes = network.mirror_axes if options.mirroring else ()
-    passes = Passes.of(len(folds), axes)
-    depth = max(band.stop - band.first for band in bands)
-    sums = np.zeros((channels, depth, *grid.padded_shape[1:]), np.float32)
-    work = _Work(volume, grid, network, carry, sums)
-    engines = _Engines(Ladder(options.engine, options.precision))
-    known: dict[Shape, Tile] = {}
-    for position, band in enumerate(bands):
-        began, done = time.monotonic(), 0
+class _Prediction:
+    """One network's work on one volume."""
+
+    def __init__(
+        self, volume: Volume, network: Network, options: Options, carry: Carry, channels: int
+    ) -> None:
+        self._began = time.monotonic()
+        self._until = last_moment(options.deadline)
+        self._pool = options.engines
+        self._folds = _Folds(self._pool, network, chosen_folds(network, options))
+        self._mirrorings = all_mirrorings(network.mirror_axes if options.mirroring else ())
+        grid = TileGrid(volume.shape, network.nnunet_plans.patch, options.step)
+        self._work = TileWork(volume, grid, network, carry)
+        self._known = Known()
+        self._channels = channels
+
+    def slabs(self, max_slices: int | None) -> Iterator[NDArray[np.float32]]:
+        """The means (C, slices, y, x), slab by slab; a slab holds until the next is asked for."""
+        with self._pool.at_work():
+            if self._until is not None:
+                self._fit_into_time(self._until)
+            grid = self._work.grid
+            done = np.zeros((len(self._folds), len(self._mirrorings), *map(len, grid.starts)), bool)
+            bands = grid.bands(max_slices)
+            sums = np.zeros((self._channels, deepest(bands), *grid.padded_shape[1:]), np.float32)
+            row = 0
+            for position, band in enumerate(bands):
+                rows = slice(row, row + len(band.starts))
+                self._work_off(bands, position, sums, done[:, :, rows].reshape(*done.shape[:2], -1))
+                if band is bands[-1]:
+                    self._report(done)
+                finished = sums[:, : band.finished - band.first]
+                yield grid.normalise(finished, done.sum(axis=(0, 1)), band.first)
+                if band is not bands[-1]:
+                    band.drop_finished(sums)
+                row = rows.stop
+
+    def _fit_into_time(self, until: float) -> None:
+        """Time the first tiles, and take a grid of as many tiles as there is time for."""
+        self._known, seconds = self._work.time_tiles(self._folds.load(0, until))
+        self._folds.pace.ran(seconds)
+        grid = fitting_grid(self._work.grid, seconds, until)
+        if grid is not self._work.grid:
+            self._work = TileWork(self._work.volume, grid, self._work.network, self._work.carry)
+
+    def _work_off(self, bands: list[Band], position: int, sums: NDArray[np.float32], done: Done) -> None:
+        """Add one band's tiles to the sums, as many as its share of the time allows."""
+        band = bands[position]
+        places = self._work.grid.tiles(band)
+        tissue = np.array([self._work.has_tissue(place) for place in places])
         # Every other band goes through the folds backwards, so that the engine that is there is used first.
-        used = folds[: passes.folds]
-        for number, fold in enumerate(used[::-1] if position % 2 else folds):
-            if number == passes.folds or (len(bands) == 1 and _is_too_late(options.deadline, began, number)):
-                break
-            start = time.monotonic()
-            engine = engines.load(network.files(fold))
-            loaded = time.monotonic()
-            if number == 0 and position == 0 and options.deadline is not None:
-                known, per_tile = work.time_tiles(engine)
-                left = (options.deadline - time.monotonic()) * (1 - TIME_RESERVE)
-                per_engine = (loaded - start) * len(bands)
-                passes = within_time(len(folds), axes, per_tile * len(grid), left, per_engine)
-            steps = len(grid.tiles(band)) * len(passes.mirrorings)
-            with Progress(steps, _unit(fold, position, len(bands)), loaded) as progress:
-                work.add(engine, band, passes.mirrorings, known if fold is folds[0] else {}, progress)
-            del engine  # before the next is loaded: two may be more than the memory holds
-            done += len(passes.mirrorings)
-        yield work.finish(band, done)
-        if band is not bands[-1]:
-            band.drop_finished(sums)
+        order = range(len(self._folds))[:: -1 if position % 2 else 1]
+        until = self._share_of_time(bands[position:])
+        schedule = Schedule(done, tissue, self._folds.pace, until, order)
+        adding = _Adding(self._work, band, sums, tuple(places), self._mirrorings, self._known)
+        part = f", band {position + 1} of {len(bands)}" if len(bands) > 1 else ""
+        try:
+            while visit := schedule.next_visit(self._folds.loaded):
+                engine = self._folds.load(visit.fold, until)
+                unit = f"tiles of fold {self._folds.name(visit.fold)}{part}"
+                adding.add(engine, visit, schedule, unit)
+                del engine  # before the next is loaded: two may be more than the memory holds
+        except OutOfTimeError as error:
+            logger.warning("%s", error)
+
+    def _share_of_time(self, bands: list[Band]) -> float | None:
+        """Until when to work on the first of the bands that are left."""
+        if self._until is None:
+            return None
+        now, tiles = time.monotonic(), [len(band.starts) for band in bands]
+        return now + (self._until - now) * tiles[0] / sum(tiles)
+
+    def _report(self, done: Done) -> None:
+        """Say what was left out; raise `MachineError` where that is everything."""
+        if not done.any():
+            raise MachineError(
+                "the time limit ended before any tile was done; use a faster machine or a longer --time-limit"
+            )
+        line = describe_left_out(done.reshape(*done.shape[:2], -1), time.monotonic() - self._began)
+        if line:
+            logger.warning("%s", line)
 
 
-def _unit(fold: Fold, position: int, bands: int) -> str:
-    """What progress counts."""
-    part = f", band {position + 1} of {bands}" if bands > 1 else ""
-    return f"tiles of fold {fold.name}{part}"
+class _Folds:
+    """The folds' engines, and how long they take."""
 
+    def __init__(self, pool: EnginePool, network: Network, folds: tuple[Fold, ...]) -> None:
+        self.pace = Pace()
+        self.loaded: int | None = None
+        """The fold whose engine is there."""
+        self._pool = pool
+        self._network = network
+        self._folds = folds
 
-def _is_too_late(deadline: float | None, began: float, folds: int) -> bool:
-    """Whether a further fold, which takes as long as those before on average, would end after the deadline.
+    def __len__(self) -> int:
+        return len(self._folds)
 
-    Engines fail and machines slow down after the plan was made.
-    """
-    if deadline is None or folds == 0:
-        return False
-    now = time.monotonic()
-    needed, left = (now - began) / folds, (deadline - now) * (1 - TIME_RESERVE)
-    if needed > left:
-        logger.warning(
-            "the time limit ends the prediction after %d folds: one took %.0f s, %.0f s are left",
-            *(folds, needed, max(0.0, left)),
-        )
-    return needed > left
+    def name(self, number: int) -> str:
+        """nnU-Net's name of the fold."""
+        return self._folds[number].name
 
-
-class _Engines:
-    """One engine at a time; the one that was loaded last stays until another is needed."""
-
-    def __init__(self, ladder: Ladder) -> None:
-        self._ladder = ladder
-        self._files: NetworkFiles | None = None
-        self._engine: Engine | None = None
-
-    def load(self, files: NetworkFiles) -> Engine:
-        if self._engine is None or files != self._files:
-            self._engine = None
-            self._engine, self._files = self._ladder.load(files), files
-        return self._engine
+    def load(self, number: int, until: float | None) -> PooledEngine:
+        """A fold's engine, for work until then; raises as `EnginePool.load`."""
+        start = time.monotonic()
+        files = self._network.files(self._folds[number])
+        engine = self._pool.load(self._network.name, files, self._network.host_tile_memory, until)
+        if number != self.loaded:
+            self.pace.load = time.monotonic() - start
+        self.loaded = number
+        return engine
 
 
 @dataclass(frozen=True)
-class _Work:
-    """What all folds have in common."""
+class _Adding:
+    """Tiles of one band on their way into the sums."""
 
-    volume: Volume
-    grid: TileGrid
-    network: Network
-    carry: Carry
+    work: TileWork
+    band: Band
     sums: NDArray[np.float32]
-    """Weighted sums over tiles, (C, slices, y, x), of the padded volume from a band's first slice on."""
+    """Weighted sums over tiles, (C, slices, y, x), of the padded volume from the band's first slice on."""
+    places: tuple[tuple[int, int, int], ...]
+    mirrorings: tuple[Mirroring, ...]
+    known: Known
+    """What the first fold has computed already."""
 
-    def add(
-        self,
-        engine: Engine,
-        band: Band,
-        mirrorings: tuple[Mirroring, ...],
-        known: dict[Shape, Tile],
-        progress: Progress,
-    ) -> None:
-        """Add the band's tiles of one fold; some, `known`, have been computed unflipped."""
-        weights = self.grid.weights()
-        places = self.grid.tiles(band)
-        logits = engine.stream(self._mirrored(places, mirrorings, frozenset(known)))
-        for place in places:
-            summed = self._summed(logits, mirrorings, known.pop(place, None), progress)
-            # Slice by slice, so that the products stay in the processor's cache.
-            for channel, parts in zip(self._window(place, band), summed, strict=True):
-                for sum_, part, weight in zip(channel, parts, weights, strict=True):
-                    sum_ += part * weight
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """How much each voxel of a tile counts."""
+        return self.work.grid.weights()
 
-    def finish(self, band: Band, passes: int) -> NDArray[np.float32]:
-        """The means (C, slices, y, x) of the slices that no later band reaches, without padding."""
-        return self.grid.normalise(self.sums[:, : band.finished - band.first], passes, band.first)
+    def add(self, engine: PooledEngine, visit: Visit, schedule: Schedule, unit: str) -> None:
+        """Add a visit's tiles while the schedule wants them; raises `OutOfTimeError` when none comes."""
+        was_whole = schedule.is_whole(visit.fold)
+        places = [self.places[tile] for tile in visit.tiles]
+        mirrorings = [self.mirrorings[number] for number in visit.mirrorings]
+        known = self.known if visit.fold == 0 and 0 in visit.mirrorings else {}
+        with Progress(len(places) * len(mirrorings), unit) as progress:
+            tiles = self.work.compute(engine, places, mirrorings, known, progress)
+            for tile, place in zip(visit.tiles, places, strict=True):
+                if not schedule.goes_on(visit, was_whole):
+                    break
+                start, runs = time.monotonic(), len(mirrorings) - (place in known)
+                self._add(next(tiles), place)
+                schedule.record(visit, tile, time.monotonic() - start, runs)
+            tiles.close()
 
-    def time_tiles(self, engine: Engine) -> tuple[dict[Shape, Tile], float]:
-        """The first two tiles' channels, unflipped, and the seconds that the second took.
-
-        A single tile is run twice.
-        """
-        tiles = list(self._read_ahead(list(islice(self.grid, 2))))
-        (first, one), (last, other) = tiles[0], tiles[-1]
-        channels, seconds = probe([partial(self._unflipped, engine, tile) for tile in (one, other)])
-        return dict(zip((first, last), channels, strict=True)), seconds
-
-    def _window(self, place: Shape, band: Band) -> NDArray[np.float32]:
-        a, b, c = self.grid.window(place, band.first)
-        return self.sums[:, a, b, c]
-
-    def _mirrored(
-        self, places: Sequence[Shape], mirrorings: tuple[Mirroring, ...], known: frozenset[Shape]
-    ) -> Iterator[Tile]:
-        """Every tile in every mirroring, as views; but for those that are known unflipped."""
-        for place, tile in self._read_ahead(places):
-            for axes in mirrorings:
-                if axes or place not in known:
-                    yield _flip(tile, axes)
-
-    def _summed(
-        self,
-        logits: Iterator[Tile],
-        mirrorings: tuple[Mirroring, ...],
-        unflipped: Tile | None,
-        progress: Progress,
-    ) -> Tile:
-        """The sum over mirrorings of what one tile carries, (C, z, y, x), each flipped back."""
-        total = self._carried(next(logits)) if unflipped is None else unflipped
-        progress.step()
-        for axes in mirrorings[1:]:
-            total += _flip(self._carried(next(logits)), axes)
-            progress.step()
-        return total
-
-    def _unflipped(self, engine: Engine, tile: Tile) -> Tile:
-        (logits,) = engine.stream([tile])
-        return self._carried(logits)
-
-    def _carried(self, logits: Tile) -> Tile:
-        if len(logits) != self.network.classes:
-            raise ModelError(
-                f"network {self.network.name} gives {len(logits)} classes, expected {self.network.classes} "
-                "as in model.json; export the checkpoint again"
-            )
-        return self.carry(logits)
-
-    def _read_ahead(self, starts: Sequence[Shape]) -> Iterator[tuple[Shape, Tile]]:
-        """Every tile with its place; the next is read while the caller works on the present one."""
-
-        def read(start: Shape) -> tuple[Shape, Tile]:
-            place = triple(s - before for s, before in zip(start, self.grid.pad_before, strict=True))
-            return start, self.volume.tile(place, self.grid.patch)
-
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            first, *others = starts
-            upcoming = reader.submit(read, first)
-            for start in others:
-                present, upcoming = upcoming, reader.submit(read, start)
-                yield present.result()
-            yield upcoming.result()
+    def _add(self, tile: Tile, place: tuple[int, int, int]) -> None:
+        a, b, c = self.work.grid.window(place, self.band.first)
+        # Slice by slice, so that the products stay in the processor's cache.
+        for channel, parts in zip(self.sums[:, a, b, c], tile, strict=True):
+            for sum_, part, weight in zip(channel, parts, self.weights, strict=True):
+                sum_ += part * weight

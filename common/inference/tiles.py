@@ -80,10 +80,20 @@ class TileGrid:
         a, b, c = self.starts
         yield from product(a, b, c)
 
-    def bands(self, rows: int | None = None) -> list[Band]:
-        """All tiles in groups of so many rows, or in one group; the groups' slices follow on each other."""
+    def bands(self, max_slices: int | None = None) -> list[Band]:
+        """All tiles in one group, or in as few groups as keep each within so many slices.
+
+        A group has at least one row of tiles, however deep that is. The groups' slices follow on each other.
+        """
+        rows = len(self.starts[0])
+        bands = self._bands(rows)
+        while max_slices is not None and rows > 1 and deepest(bands) > max_slices:
+            rows -= 1
+            bands = self._bands(rows)
+        return bands
+
+    def _bands(self, rows: int) -> list[Band]:
         starts, depth = self.starts[0], self.patch[0]
-        rows = rows or len(starts)
         bands: list[Band] = []
         for row in range(0, len(starts), rows):
             own, later = starts[row : row + rows], starts[row + rows :]
@@ -106,22 +116,19 @@ class TileGrid:
         """How much each voxel of a tile counts."""
         return _outer([gaussian(size) for size in self.patch])
 
-    def normalise(self, total: NDArray[np.float32], passes: int, first: int = 0) -> NDArray[np.float32]:
+    def normalise(
+        self, total: NDArray[np.float32], passes: NDArray[np.intp], first: int = 0
+    ) -> NDArray[np.float32]:
         """The mean over tiles and passes, without padding; `total` is overwritten.
 
-        `total` (…, z, y, x) are sums of the padded volume from the slice `first` on. The tiles form a regular
-        grid, so a voxel's summed weight is a product of three sums, one per axis, and no volume of weights
-        is needed.
+        `total` (…, z, y, x) are sums of the padded volume from the slice `first` on, `passes` (z, y, x) how
+        often each tile of the grid is in them. Where no tile is, the mean is 0.
         """
-        a, b, c = (
-            _summed_weights(size, tile, starts)
-            for size, tile, starts in zip(self.padded_shape, self.patch, self.starts, strict=True)
-        )
-        plane = (b[:, None] * c).astype(np.float32)
         stop = first + total.shape[-3]
-        for volume in total.reshape(-1, *total.shape[-3:]):
-            for slice_, weight in zip(volume, a[first:stop] * passes, strict=True):
-                slice_ /= plane * np.float32(weight)
+        weights = self._summed_weights(passes, first, stop)
+        for index, weight in enumerate(weights):
+            for volume in total.reshape(-1, *total.shape[-3:]):
+                np.divide(volume[index], weight, out=volume[index], where=weight > 0)
         (depth, *_), (before, *_) = self.shape, self.pad_before
         inside = slice(max(0, before - first), max(0, before + depth - first))
         y, x = (
@@ -129,6 +136,32 @@ class TileGrid:
             for before, size in zip(self.pad_before[1:], self.shape[1:], strict=True)
         )
         return total[..., inside, y, x]
+
+    def _summed_weights(
+        self, passes: NDArray[np.intp], first: int, stop: int
+    ) -> Iterator[NDArray[np.float32]]:
+        """Each voxel's weight, summed over tiles and passes, slice (y, x) by slice.
+
+        A tile's weights are a product of one factor per axis, so no volume of weights is needed. Where every
+        tile has seen as many passes, the sum over tiles is such a product, too.
+        """
+        a, b, c = (
+            _weights_of_tiles(size, tile, starts)
+            for size, tile, starts in zip(self.padded_shape, self.patch, self.starts, strict=True)
+        )
+        rows = passes[a[:, first:stop].any(axis=1)]
+        if (rows == rows.flat[0]).all():
+            plane = (_total(b)[:, None] * _total(c)).astype(np.float32)
+            for weight in _total(a)[first:stop] * rows.flat[0]:
+                yield plane * np.float32(weight)
+        else:
+            for at_slice in a.T[first:stop]:
+                yield (b.T @ np.tensordot(at_slice, passes, 1) @ c).astype(np.float32)
+
+
+def deepest(bands: Sequence[Band]) -> int:
+    """Slices that the deepest of the bands takes."""
+    return max(band.stop - band.first for band in bands)
 
 
 def tile_starts(size: int, tile: int, step: float = STEP) -> list[int]:
@@ -146,10 +179,19 @@ def gaussian(size: int) -> NDArray[np.float64]:
     return np.asarray(weights / weights.max())
 
 
-def _summed_weights(size: int, tile: int, starts: Sequence[int]) -> NDArray[np.float64]:
-    total = np.zeros(size)
-    for start in starts:
-        total[start : start + tile] += gaussian(tile)
+def _weights_of_tiles(size: int, tile: int, starts: Sequence[int]) -> NDArray[np.float64]:
+    """Weights along one axis, (tiles, voxels)."""
+    weights = np.zeros((len(starts), size))
+    for row, start in zip(weights, starts, strict=True):
+        row[start : start + tile] = gaussian(tile)
+    return weights
+
+
+def _total(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over tiles, one after the other."""
+    total = np.zeros(weights.shape[1])
+    for row in weights:
+        total += row
     return total
 
 

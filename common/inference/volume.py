@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.geometry import triple
+from common.inference.tissue import Tissue
 from common.nnunet.resample import Shape
 
 Window = tuple[slice, slice, slice]
@@ -42,6 +43,8 @@ class Volume:
 
     shape: Shape
     channels: Sequence[Channel]
+    tissue: Tissue | None = None
+    """Where the patient is; `None` where that is not known."""
 
     def tile(self, start: Shape, patch: Shape) -> NDArray[np.float32]:
         """Voxels (C, z, y, x) of the tile that starts there, zero outside the volume."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from common.errors import InputError, ModelError, PetctError
 from common.inference.engines import ENGINES, PRECISIONS
+from common.inference.engines.pool import EnginePool
 from common.inference.options import STEP, Options
 from common.model.model import EXPORT_AGAIN
 
@@ -198,12 +199,14 @@ def describe(values: Values, origins: Mapping[str, str]) -> str:
     return f"settings: {', '.join(chosen) or 'all defaults'}"
 
 
-def as_options(values: Values, start: float) -> Options:
-    """The settings as prediction takes them; the time limit counts from `start` (`time.monotonic`)."""
+def as_options(values: Values, start: float, engines: EnginePool | None = None) -> Options:
+    """The settings as prediction takes them; the time limit counts from `start` (`time.monotonic`).
+
+    A warm process has `engines` already.
+    """
     limit, folds = values["time_limit"], values["folds"]
     return Options(
-        engine=values["engine"],
-        precision=values["precision"],
+        engines=engines or EnginePool(values["engine"], values["precision"]),
         deadline=None if limit is None else start + limit,
         mirroring=values["mirroring"] == ALL,
         folds=None if folds is None else tuple(folds),

@@ -11,6 +11,7 @@ from common.case import Case
 from common.inference.memory import require_memory_for
 from common.inference.options import Options
 from common.inference.predict import predict
+from common.inference.tissue import Tissue, tissue_blocks
 from common.inference.volume import ArrayChannel, Volume
 from common.model.model import Model
 from common.nnunet.images import take_images
@@ -27,7 +28,8 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     network = model.network("segmentation")
     plans, postprocessing = network.nnunet_plans, model.settings_as(Postprocessing)
     require_memory_for(case.geometry, network)
+    blocks = tissue_blocks(case.images)
     images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
-    volume = Volume(space.shape, [ArrayChannel(image) for image in images])
+    volume = Volume(space.shape, [ArrayChannel(image) for image in images], Tissue.of(blocks, space))
     probability = predict(volume, network, options, "probability")
     return postprocessing.apply(space.mask(probability, threshold=0.5), case.geometry)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.case import Case
-from common.inference.engines.ladder import Ladder
 from common.inference.memory import require_memory_for
 from common.inference.network import Network
 from common.inference.options import Options
 from common.inference.predict import predict
+from common.inference.tissue import Tissue, tissue_blocks
 from common.inference.volume import ArrayChannel, Volume
 from common.memory import require_memory
 from common.model.model import Model
@@ -36,8 +36,9 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     plans, postprocessing = network.nnunet_plans, model.settings_as(Postprocessing)
     require_memory_for(case.geometry, network)
     localisation = _localise(case, model.network("localisation"), options)
+    blocks = tissue_blocks(case.images)
     images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
-    volume = Volume(space.shape, [ArrayChannel(image) for image in images])
+    volume = Volume(space.shape, [ArrayChannel(image) for image in images], Tissue.of(blocks, space))
     segmentation = predict(volume, network, options, "probability")
     fused = fuse(segmentation, space.from_image(localisation, LINEAR))
     return postprocessing.apply(space.mask(fused.astype(np.float32), threshold=0.5), case.geometry)
@@ -46,5 +47,7 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
 def _localise(case: Case, network: Network, options: Options) -> NDArray[np.float32]:
     pet = case.images["pet"]
     require_memory(pet.nbytes + network.host_tile_memory, "localisation")
-    engine = Ladder(options.engine, options.precision).load(network.files(network.folds[0]))
-    return localise(pet, engine, options.deadline)
+    files = network.files(network.folds[0])
+    with options.engines.at_work() as engines:
+        engine = engines.load(network.name, files, network.host_tile_memory, options.deadline)
+        return localise(pet, engine, options.deadline)

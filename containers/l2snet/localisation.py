@@ -4,7 +4,6 @@ Source: Cai et al. 2023, arXiv 2309.05446; the constants are those of `predict_2
 `predict.py`.
 """
 
-import time
 from collections import deque
 from collections.abc import Iterator
 
@@ -14,7 +13,7 @@ from scipy.special import expit
 
 from common.inference.engines.contract import Engine
 from common.inference.progress import Progress
-from common.inference.schedule import probe, within_time
+from common.inference.schedule import probe, require_time
 from common.nnunet.resample import spline_matrix
 
 FRAME_SIZE = 400
@@ -87,4 +86,4 @@ def _require_time(engine: Engine, slices: int, deadline: float) -> None:
     """Estimate the time from one tile, after one to warm up; `MachineError` if it is too long."""
     tile = np.zeros((CHANNELS, *TILE), np.float32)
     _, seconds = probe([lambda: [*engine.stream([tile])]] * 2)
-    within_time(1, (), seconds * slices, deadline - time.monotonic())
+    require_time("localisation", seconds * slices, deadline)

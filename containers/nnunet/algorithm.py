@@ -11,6 +11,7 @@ from common.case import Case
 from common.inference.labels import predict_labels
 from common.inference.memory import require_memory_for
 from common.inference.options import Options
+from common.inference.tissue import Tissue, tissue_blocks
 from common.inference.volume import ArrayChannel, Volume
 from common.model.model import Model
 from common.nnunet.images import take_images
@@ -26,6 +27,7 @@ def segment(case: Case, model: Model, options: Options) -> NDArray[np.uint8]:
     network = model.network("segmentation")
     plans = network.nnunet_plans
     require_memory_for(case.geometry, network)
+    blocks = tissue_blocks(case.images)
     images, space = preprocess(take_images(case, plans), case.geometry.spacing_zyx, plans)
-    volume = Volume(space.shape, [ArrayChannel(image) for image in images])
+    volume = Volume(space.shape, [ArrayChannel(image) for image in images], Tissue.of(blocks, space))
     return predict_labels(volume, network, space, options)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from common.errors import ModelError
 from common.inference import labels as module
-from common.inference import predict as prediction
+from common.inference.engines import pool
 from common.inference.engines.contract import Array, EngineInfo, TileByTile
 from common.inference.files import NetworkFiles
-from common.inference.labels import predict_labels, rows_that_fit
+from common.inference.labels import predict_labels, slices_that_fit
 from common.inference.network import Fold, Network, Parity
 from common.inference.options import Options
 from common.inference.predict import predict
@@ -62,7 +62,7 @@ class Fanning(TileByTile):
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> Loaded:
     ladder = Loaded()
-    monkeypatch.setattr(prediction, "Ladder", lambda engine, precision: ladder)
+    monkeypatch.setattr(pool, "Ladder", lambda engine, precision: ladder)
     return ladder
 
 
@@ -107,13 +107,13 @@ def test_label_is_that_of_the_highest_resampled_logit(loaded: Loaded, order: int
     assert np.mean(found != expected(several)) < 0.001
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("slices", [4, 6, 8])
 def test_bands_give_the_labels_of_the_whole(
-    loaded: Loaded, monkeypatch: pytest.MonkeyPatch, rows: int
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch, slices: int
 ) -> None:
     several = network()
     whole = predict_labels(VOLUME, several, space(several), Options())
-    monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: rows)
+    monkeypatch.setattr(module, "slices_that_fit", lambda shape, classes, memory: slices)
     np.testing.assert_array_equal(predict_labels(VOLUME, several, space(several), Options()), whole)
 
 
@@ -127,11 +127,11 @@ def test_short_memory_gives_the_same_labels_in_bands(
     monkeypatch.setattr(module, "available_memory", lambda: int(MARGIN + beside_sums + half))
     with caplog.at_level(logging.INFO):
         np.testing.assert_array_equal(predict_labels(VOLUME, several, space(several), Options()), whole)
-    assert "memory allows 2 of 6 rows of tiles at a time" in caplog.text
+    assert "band 1 of " in caplog.text
 
 
 def test_one_fold_is_loaded_once_for_all_bands(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: 1)
+    monkeypatch.setattr(module, "slices_that_fit", lambda shape, classes, memory: 1)
     several = network()
     predict_labels(VOLUME, several, space(several), Options(folds=("1",)))
     assert loaded.paths == ["1"]
@@ -140,9 +140,9 @@ def test_one_fold_is_loaded_once_for_all_bands(loaded: Loaded, monkeypatch: pyte
 def test_engines_are_loaded_no_more_often_than_the_bands_need(
     loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: 2)
+    monkeypatch.setattr(module, "slices_that_fit", lambda shape, classes, memory: 6)
     several = network()
-    bands = len(TileGrid(SHAPE, PATCH).bands(2))
+    bands = len(TileGrid(SHAPE, PATCH).bands(6))
     predict_labels(VOLUME, several, space(several), Options())
     assert bands > 2
     assert len(loaded.paths) == 1 + bands
@@ -152,7 +152,7 @@ def test_bands_keep_to_what_the_time_limit_allows(loaded: Loaded, monkeypatch: p
     several = network()
     far = Options(deadline=time.monotonic() + 1e6)
     whole = predict_labels(VOLUME, several, space(several), far)
-    monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: 1)
+    monkeypatch.setattr(module, "slices_that_fit", lambda shape, classes, memory: 1)
     np.testing.assert_array_equal(predict_labels(VOLUME, several, space(several), far), whole)
 
 
@@ -184,26 +184,18 @@ def test_bands_take_less_memory_than_the_whole(loaded: Loaded, monkeypatch: pyte
     crop = (slice(0, 120), slice(0, 32), slice(0, 32))
     there = NetworkSpace(several.nnunet_plans, shape, (2.0, 2.0, 2.0), crop, shape)
 
-    def peak(rows: int) -> int:
-        monkeypatch.setattr(module, "rows_that_fit", lambda grid, classes, memory: rows)
+    def peak(slices: int) -> int:
+        monkeypatch.setattr(module, "slices_that_fit", lambda shape, classes, memory: slices)
         tracemalloc.start()
         predict_labels(volume, several, there, Options(mirroring=False))
         _, taken = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return taken
 
-    assert peak(2) < 0.3 * peak(100)
+    assert peak(6) < 0.3 * peak(200)
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 1.0, 2.0])
-def test_rows_are_as_many_as_fit(share: float) -> None:
-    grid = TileGrid((100, 30, 40), (16, 16, 16))
-    memory = int(share * 4 * CLASSES * 100 * 30 * 40)
-    rows = rows_that_fit(grid, CLASSES, memory)
-    depth = max(band.stop - band.first for band in grid.bands(rows))
-    assert 4 * CLASSES * depth * 30 * 40 <= memory
-    assert rows == len(grid.starts[0]) or 4 * CLASSES * (depth + 8) * 30 * 40 > memory
-
-
-def test_rows_are_never_less_than_one() -> None:
-    assert rows_that_fit(TileGrid((100, 30, 40), (16, 16, 16)), CLASSES, 0) == 1
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0, 2.0])
+def test_slices_are_as_many_as_fit(share: float) -> None:
+    slices = slices_that_fit((100, 30, 40), CLASSES, int(share * 4 * CLASSES * 100 * 30 * 40))
+    assert slices == int(share * 100)

@@ -1,8 +1,10 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +12,16 @@ import pytest
 from numpy.typing import NDArray
 
 from common.errors import MachineError, ModelError
-from common.inference import predict as prediction
+from common.inference.engines import pool
 from common.inference.engines.contract import Array, EngineInfo, TileByTile
+from common.inference.engines.worker import is_stuck
 from common.inference.files import NetworkFiles
 from common.inference.network import Fold, Network, Parity
 from common.inference.options import Options
 from common.inference.predict import predict
+from common.inference.schedule import TIME_RESERVE
 from common.inference.tiles import TileGrid
+from common.inference.tissue import Tissue
 from common.inference.volume import ArrayChannel, Volume
 from common.nnunet.plans import ChannelSpec, Plans, Resampling
 from tests.support.onnx_files import save_condensing
@@ -30,6 +35,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from common.inference.engines.ladder import Ladder
+from common.inference.engines.worker import is_stuck
 from common.inference.files import NetworkFiles
 from common.memory import peak_memory
 
@@ -77,7 +83,7 @@ class RecordedEngine(TileByTile):
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
     record = Recorded()
-    monkeypatch.setattr(prediction, "Ladder", lambda engine, precision: record)
+    monkeypatch.setattr(pool, "Ladder", lambda engine, precision: record)
     return record
 
 
@@ -129,29 +135,160 @@ def test_a_limit_that_does_not_bind_changes_nothing_and_costs_no_tile(run: Case,
     assert len(recorded.runs) == 2 * count
 
 
-def test_a_limit_that_is_over_is_refused_after_two_tiles(run: Case, recorded: Recorded) -> None:
-    with pytest.raises(MachineError, match="one pass over all tiles takes"):
+def test_a_limit_that_is_over_is_refused_before_a_tile_is_computed(run: Case, recorded: Recorded) -> None:
+    with pytest.raises(MachineError, match="the time limit ended"):
         run(Options(deadline=time.monotonic() - 1))
-    assert len(recorded.runs) == 2
+    assert not recorded.runs
 
 
-def test_further_folds_are_left_out_where_the_machine_slows_down(
-    run: Case, recorded: Recorded, network: Network, volume: Volume, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The clock stands still while the plan is made; then every tile takes a second."""
-    alone = run(Options(folds=("0",), mirroring=False))
+Clock = dict[str, float]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time, in seconds; it stands still until a test moves it."""
     clock = {"now": 0.0}
+    monkeypatch.setattr(time, "monotonic", lambda: clock["now"])
+    return clock
+
+
+def slow_down(
+    monkeypatch: pytest.MonkeyPatch, recorded: Recorded, clock: Clock, seconds: Callable[[int], float]
+) -> None:
+    """Let each run take so long, by its number."""
     compute = RecordedEngine.compute
 
     def slow(engine: RecordedEngine, tile: Array) -> Array:
-        clock["now"] += len(recorded.runs) > TILES + 1
+        clock["now"] += seconds(len(recorded.runs))
         return compute(engine, tile)
 
     monkeypatch.setattr(RecordedEngine, "compute", slow)
-    monkeypatch.setattr(time, "monotonic", lambda: clock["now"])
-    found = run(Options(deadline=1.5 * TILES, mirroring=False))
-    assert recorded.runs == 2 * ["0"] * TILES
-    np.testing.assert_array_equal(found, alone)
+
+
+def test_a_tighter_limit_leaves_out_mirrorings_then_folds(
+    run: Case, recorded: Recorded, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_down(monkeypatch, recorded, clock, lambda run: 1)
+    for passes in (1.2, 2, 3, 5, 9):
+        recorded.runs.clear()
+        clock["now"] = 0
+        run(Options(deadline=passes * TILES / (1 - TIME_RESERVE) + 0.5))
+        counts = [recorded.runs.count(fold) for fold in ("0", "1", "2")]
+        assert sum(counts) == int(passes * TILES)
+        assert counts[:2] == [TILES, min(TILES, int((passes - 1) * TILES))] or min(counts) >= TILES
+
+
+def test_work_stops_at_a_tile_and_the_mean_is_over_what_was_done(
+    run: Case, recorded: Recorded, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every tile of fold 0, and half of those of fold 1: near the last tile, the mean is that of fold 0."""
+    alone, both = (run(Options(folds=folds, mirroring=False)) for folds in (("0",), ("0", "1")))
+    recorded.runs.clear()
+    slow_down(monkeypatch, recorded, clock, lambda run: 1)
+    found = run(Options(deadline=1.5 * TILES / (1 - TIME_RESERVE) + 1, mirroring=False, folds=("0", "1")))
+    assert recorded.runs == ["0"] * TILES + ["1"] * (TILES // 2)
+    np.testing.assert_allclose(found[-1, -1], alone[-1, -1], rtol=1e-5)
+    np.testing.assert_allclose(found[0, 0], both[0, 0], rtol=1e-5)
+
+
+def test_an_engine_that_gets_ten_times_slower_still_sees_every_tile_once(
+    run: Case,
+    recorded: Recorded,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Everything fits at first: 4 mirrorings of each tile together. Then there is time for one of each."""
+    half = 4 * (TILES // 2)
+    slow_down(monkeypatch, recorded, clock, lambda run: 1 if run < half else 10)
+    deadline = 12.0 * TILES / (1 - TIME_RESERVE) + 1
+    run(Options(deadline=deadline))
+    assert clock["now"] <= deadline
+    assert "3 folds saw every tile" in caplog.text
+    assert "not seen at all" not in caplog.text
+
+
+def test_an_engine_that_stalls_leaves_the_mean_of_what_it_had_computed(
+    network: Network,
+    volume: Volume,
+    recorded: Recorded,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    options = Options(folds=("0",), mirroring=False)
+    whole = predict(volume, network, options)
+    recorded.runs.clear()
+    released = threading.Event()
+    compute = RecordedEngine.compute
+
+    def stalling(engine: RecordedEngine, tile: Array) -> Array:
+        if len(recorded.runs) == TILES // 2:
+            released.wait(60)
+        return compute(engine, tile)
+
+    monkeypatch.setattr(RecordedEngine, "compute", stalling)
+    limit = 1.0
+    start = time.monotonic()
+    found = predict(volume, network, replace(options, deadline=start + limit))
+    assert time.monotonic() - start < limit
+    assert is_stuck()
+    released.set()
+    np.testing.assert_allclose(found[0, 0], whole[0, 0], rtol=1e-5)
+    assert not found[-1, -1].any()
+    assert f"{TILES - TILES // 2} tiles were not seen at all" in caplog.text
+
+
+def test_an_engine_that_stalls_before_its_first_tile_is_the_machines_fault(
+    run: Case, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(Recorded, "load", lambda record, files: released.wait(60))
+    with pytest.raises(MachineError, match="the time limit ended before the engine had answered"):
+        run(Options(deadline=time.monotonic() + 0.1))
+    released.set()
+
+
+def test_tiles_lie_further_apart_where_one_pass_does_not_fit(
+    run: Case,
+    recorded: Recorded,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    slow_down(monkeypatch, recorded, clock, lambda run: 1)
+    widest = len(TileGrid(SHAPE, PATCH, 1))
+    found = run(Options(deadline=(widest + 2) / (1 - TIME_RESERVE) + 0.1))
+    assert found.shape == SHAPE
+    assert "tiles at step" in caplog.text
+    assert widest <= len(recorded.runs) <= widest + 2
+
+
+def test_tiles_side_by_side_that_do_not_fit_are_refused_with_the_numbers(
+    run: Case, recorded: Recorded, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_down(monkeypatch, recorded, clock, lambda run: 100)
+    widest = len(TileGrid(SHAPE, PATCH, 1))
+    with pytest.raises(MachineError, match=f"at step 1 takes about {100 * widest} s, [0-9]+ s are left"):
+        run(Options(deadline=100.0 * widest))
+    assert len(recorded.runs) == 2
+
+
+def test_tiles_without_tissue_come_last_where_time_is_short(
+    network: Network, volume: Volume, recorded: Recorded, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fold 1 has time for the tiles at the far end of the first axis alone, where the tissue is."""
+    blocks = np.zeros((5, 3, 3), bool)
+    blocks[4] = True
+    tissue = Tissue(blocks, (0, 0, 0), (4.0, 1.0, 1.0))
+    there = replace(volume, tissue=tissue)
+    options = Options(folds=("0", "1"), mirroring=False)
+    alone = predict(there, network, replace(options, folds=("0",)))
+    recorded.runs.clear()
+    slow_down(monkeypatch, recorded, clock, lambda run: 1)
+    found = predict(there, network, replace(options, deadline=1.25 * TILES / (1 - TIME_RESERVE) + 0.5))
+    assert recorded.runs.count("1") < TILES
+    np.testing.assert_allclose(found[0], alone[0], rtol=1e-5)
+    assert (np.abs(found[-1] - alone[-1]) > 1e-3).mean() > 0.9
 
 
 def test_folds_that_the_network_lacks_are_the_models_fault(run: Case) -> None:

@@ -6,6 +6,7 @@ import pytest
 from common import algorithms
 from common.errors import InputError, ModelError
 from common.grandchallenge.interface import Interface
+from common.inference.engines.pool import EnginePool
 from common.model.settings import (
     BY_NAME,
     SETTINGS,
@@ -154,8 +155,14 @@ def test_the_time_limit_counts_from_the_start():
     values, _ = resolve({"argument": VALUES})
     options = as_options(values, start=1000)
     assert options.deadline == 1600
-    assert (options.engine, options.precision, options.mirroring) == ("cpu", "bfloat16", False)
-    assert (options.folds, options.step) == (("0", "2"), 0.75)
+    assert (options.engines.engine, options.engines.precision) == ("cpu", "bfloat16")
+    assert (options.mirroring, options.folds, options.step) == (False, ("0", "2"), 0.75)
+
+
+def test_a_warm_process_keeps_its_engines_whatever_the_case():
+    values, _ = resolve({"argument": VALUES})
+    engines = EnginePool()
+    assert as_options(values, start=1000, engines=engines).engines is engines
 
 
 def test_a_fold_that_the_model_lacks_is_refused_by_name():

@@ -7,6 +7,7 @@ import pytest
 
 from common.case import Case, Click
 from common.geometry import Geometry
+from common.inference.engines.pool import EnginePool
 from common.inference.options import Options
 from common.inference.predict import predict
 from common.inference.volume import ArrayChannel, Volume
@@ -65,7 +66,7 @@ def test_input_channels_equal_the_originals(prepared, expected):
 @pytest.mark.parametrize("engine", ["cpu", "openvino"])
 def test_logits_and_mask_equal_the_originals(prepared, model, expected, engine):
     volume, space = prepared
-    logits = predict(volume, model.network("segmentation"), Options(engine=engine))
+    logits = predict(volume, model.network("segmentation"), Options(EnginePool(engine)))
     difference = expected["logits"][1] - expected["logits"][0]
     np.testing.assert_allclose(logits, difference, atol=TOLERANCE, rtol=0)
     certain = abs(space.to_crop(difference)) >= TOLERANCE

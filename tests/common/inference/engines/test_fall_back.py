@@ -7,6 +7,7 @@ import pytest
 
 from common.errors import MachineError
 from common.inference.engines.cuda import NO_GPU
+from common.inference.engines.pool import EnginePool
 from common.inference.options import Options
 from common.inference.predict import predict
 from tests.support.compiled_networks import compiled_network, random_volume
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from common.errors import PetctError
 from common.inference.engines import carriers, tensorrt
+from common.inference.engines.pool import EnginePool
 from common.inference.options import Options
 from common.inference.predict import predict
 from tests.support.compiled_networks import compiled_network, random_volume
@@ -31,7 +33,8 @@ trt = PretendedTensorRt(lambda stream, work: work())
 tensorrt.installed_libraries = lambda: [carriers.LIBRARIES[0]]
 tensorrt.import_library = lambda library: trt
 try:
-    mask = predict(random_volume(), compiled_network(Path(folder), target=target), Options(engine=engine))
+    network = compiled_network(Path(folder), target=target)
+    mask = predict(random_volume(), network, Options(EnginePool(engine)))
 except PetctError as error:
     sys.exit(f"{error.exit_code} {error}")
 np.save(Path(folder) / "mask.npy", mask)
@@ -65,7 +68,7 @@ def test_every_reason_is_one_line_and_the_case_ends_with_the_mask(
     ]
     assert line.startswith(level)
     assert reason in line
-    expected = predict(random_volume(), compiled_network(tmp_path), Options(engine="openvino"))
+    expected = predict(random_volume(), compiled_network(tmp_path), Options(EnginePool("openvino")))
     np.testing.assert_array_equal(np.load(tmp_path / "mask.npy"), expected)
 
 
@@ -74,7 +77,7 @@ def test_a_gpu_that_works_computes_the_case_without_a_warning(driver: Path, tmp_
     assert ended.returncode == 0, ended.stderr
     assert "WARNING" not in ended.stdout
     assert "INFO engine: tensorrt, device: Pretended GPU, precision: float16" in ended.stdout
-    expected = predict(random_volume(), compiled_network(tmp_path), Options(engine="openvino"))
+    expected = predict(random_volume(), compiled_network(tmp_path), Options(EnginePool("openvino")))
     np.testing.assert_array_equal(np.load(tmp_path / "mask.npy"), expected)
 
 

@@ -14,6 +14,7 @@ from common.inference.engines import carriers, cuda, tensorrt
 from common.inference.engines.contract import EngineMissingError
 from common.inference.engines.gpu import GpuInfo
 from common.inference.engines.ladder import Ladder
+from common.inference.engines.pool import EnginePool
 from common.inference.network import Network
 from common.inference.options import Options
 from common.inference.predict import predict
@@ -58,7 +59,7 @@ def network(tmp_path: Path) -> Network:
 
 
 def mask(network: Network, engine="auto"):
-    return predict(random_volume(), network, Options(engine=engine))
+    return predict(random_volume(), network, Options(EnginePool(engine)))
 
 
 def load(network: Network):
