@@ -119,7 +119,7 @@ class Loads:
             return load(pool, network, files, *rest)  # type: ignore[arg-type]
 
         monkeypatch.setattr(EnginePool, "load", recorded)
-        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
 
 def test_engines_are_warm_before_the_first_case_and_stay(
