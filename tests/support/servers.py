@@ -1,6 +1,7 @@
 """`petct serve` in a process of its own, on a free port, with an algorithm or with toy cases."""
 
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -85,11 +86,9 @@ class Server:
         """The exit code."""
         return self.process.wait(TIMEOUT)
 
-    def worker(self) -> int:
-        """Id of the process that works on cases."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        (child,) = map(int, children)
-        return child
+    def memory(self) -> int:
+        """Resident bytes of both its processes."""
+        return sum(_resident(process) for process in (self.process.pid, *_children(self.process.pid)))
 
     def _wait_for(self, expression: str) -> str:
         """The group of the first match on stdout."""
@@ -130,3 +129,12 @@ def told(folder: Path, **steps: str) -> None:
     """What the toy does when its step begins next."""
     for name, step in steps.items():
         (folder / name).write_text(step)
+
+
+def _children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _resident(process: int) -> int:
+    _, pages, *_ = Path(f"/proc/{process}/statm").read_text().split()
+    return int(pages) * resource.getpagesize()
