@@ -9,7 +9,7 @@ each pass.
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TypeVar
@@ -49,17 +49,17 @@ def last_moment(deadline: float | None) -> float | None:
     return now + (deadline - now) * (1 - TIME_RESERVE if deadline > now else 1)
 
 
-def probe(calls: Sequence[Callable[[], T]]) -> tuple[list[T], float]:
-    """What the calls give, one after the other, and the seconds that the last took.
+def timed(results: Iterable[T]) -> tuple[list[T], float]:
+    """All results, and the seconds that the last took.
 
-    At least two calls are of use: in the first, an engine lays out its memory, or fails.
+    At least two are of use: at the first, an engine lays out its memory, or fails.
     """
-    results: list[T] = []
-    start = time.monotonic()
-    for call in calls:
-        start = time.monotonic()
-        results.append(call())
-    return results, time.monotonic() - start
+    there: list[T] = []
+    moments = [time.monotonic()]
+    for result in results:
+        there.append(result)
+        moments.append(time.monotonic())
+    return there, moments[-1] - moments[-2]
 
 
 def require_time(what: str, needed: float, until: float) -> None:

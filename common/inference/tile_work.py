@@ -3,7 +3,6 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -15,7 +14,7 @@ from common.inference.engines.pool import PooledEngine
 from common.inference.engines.worker import RemoteIterator
 from common.inference.network import Network
 from common.inference.progress import Progress
-from common.inference.schedule import Mirroring, probe
+from common.inference.schedule import Mirroring, timed
 from common.inference.tiles import TileGrid
 from common.inference.volume import Volume
 from common.nnunet.resample import Shape
@@ -61,10 +60,11 @@ class TileWork:
 
         A single tile is run twice. Raises as `PooledEngine.stream`.
         """
-        tiles = list(self._read_ahead(list(islice(self.grid, 2))))
-        (first, one), (last, other) = tiles[0], tiles[-1]
-        carried, seconds = probe([partial(self._unflipped, engine, tile) for tile in (one, other)])
-        return dict(zip((first, last), carried, strict=True)), seconds
+        first, *others = islice(self.grid, 2)
+        places = [first, *(others or [first])]
+        logits = engine.stream(self._mirrored(places, [()], frozenset()))
+        carried, seconds = timed(map(self._carried, logits))
+        return dict(zip(places, carried, strict=True)), seconds
 
     def has_tissue(self, start: Shape) -> bool:
         """Whether the patient is in a tile, as far as the volume knows."""
@@ -97,10 +97,6 @@ class TileWork:
             total += flip(self._carried(next(logits)), axes)
             progress.step()
         return total
-
-    def _unflipped(self, engine: PooledEngine, tile: Tile) -> Tile:
-        (logits,) = engine.stream([tile])
-        return self._carried(logits)
 
     def _carried(self, logits: Tile) -> Tile:
         if len(logits) != self.network.classes:

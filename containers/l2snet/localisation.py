@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from common.inference.engines.contract import Engine
 from common.inference.progress import Progress
-from common.inference.schedule import probe, require_time
+from common.inference.schedule import require_time, timed
 from common.nnunet.resample import spline_matrix
 
 FRAME_SIZE = 400
@@ -85,5 +85,5 @@ def _tiles(pet: NDArray[np.float32], frame: Frame) -> Iterator[NDArray[np.float3
 def _require_time(engine: Engine, slices: int, deadline: float) -> None:
     """Estimate the time from one tile, after one to warm up; `MachineError` if it is too long."""
     tile = np.zeros((CHANNELS, *TILE), np.float32)
-    _, seconds = probe([lambda: [*engine.stream([tile])]] * 2)
+    _, seconds = timed(engine.stream([tile, tile]))
     require_time("localisation", seconds * slices, deadline)

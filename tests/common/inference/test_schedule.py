@@ -16,8 +16,8 @@ from common.inference.schedule import (
     describe_left_out,
     fitting_grid,
     last_moment,
-    probe,
     require_time,
+    timed,
 )
 from common.inference.tiles import TileGrid
 
@@ -189,12 +189,13 @@ def test_the_pace_is_the_mean_of_the_last_tiles():
     assert pace.run == 2
 
 
-def test_the_last_call_alone_is_timed(clock):
-    def wait(seconds):
-        clock["now"] += seconds
-        return seconds
+def test_the_last_result_alone_is_timed(clock):
+    def results():
+        for seconds in (7.0, 2.0):
+            clock["now"] += seconds
+            yield seconds
 
-    assert probe([lambda: wait(7.0), lambda: wait(2.0)]) == ([7.0, 2.0], 2.0)
+    assert timed(results()) == ([7.0, 2.0], 2.0)
 
 
 def test_one_line_says_what_was_left_out():

@@ -102,4 +102,5 @@ def test_what_was_called_is_not_held_until_the_next_call():
 
 def test_an_item_is_not_held_until_the_next():
     remote = Worker().iterate(Thing() for _ in range(2))
-    assert is_soon_gone(weakref.ref(next(remote)))
+    reference = weakref.ref(next(remote))
+    assert is_soon_gone(reference)
