@@ -74,6 +74,7 @@ class CaseServer(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 log_level=logging.WARNING,
+                timeout_graceful_shutdown=3,
             )
         )
         self.failure: Outcome | None = None
