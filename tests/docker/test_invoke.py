@@ -1,9 +1,7 @@
 """The image that waits for calls, under the platform's restrictions, as process 1."""
 
 import json
-import shutil
 import subprocess
-import time
 
 import numpy as np
 import pytest
@@ -11,65 +9,18 @@ import SimpleITK
 
 from common.cli.run import run
 from tests.docker.conftest import ALGORITHM
+from tests.support.containers import Serving, docker
 
 pytestmark = pytest.mark.docker
 
 MASKS = "images/tumor-lesion-segmentation"
 ENDS_WITHIN = 5.0
-LOGGED_WITHIN = 60.0
-
-
-class Container:
-    """One that runs, with an input folder that is empty at first."""
-
-    def __init__(self, image, model, folder):
-        self.input = folder / "input"
-        self.input.mkdir()
-        options = ["--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
-        options += ["--read-only", "--tmpfs=/tmp", "--volume", "/output"]
-        options += ["--volume", f"{self.input}:/input:ro", "--volume", f"{model}:/opt/ml/model:ro"]
-        self.id = docker("run", "--detach", *options, image).stdout.strip()
-
-    def put(self, case):
-        """The case is what lies in the input folder, alone."""
-        for path in self.input.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        shutil.copytree(case, self.input, dirs_exist_ok=True)
-
-    def invoke(self):
-        """The ended client, which keeps the platform's rules."""
-        return docker("exec", self.id, "petct", "invoke", check=False)
-
-    def wait_for(self, text):
-        """Return when the log has it."""
-        deadline = time.monotonic() + LOGGED_WITHIN
-        while text not in self.logs().stdout:
-            assert time.monotonic() < deadline, self.logs()
-            time.sleep(0.1)
-
-    def logs(self):
-        return docker("logs", self.id)
-
-    def output(self, folder):
-        docker("cp", f"{self.id}:/output/.", str(folder))
-        return folder / MASKS
-
-    def stop(self):
-        """The exit code after SIGTERM, and the seconds until it was there."""
-        start = time.monotonic()
-        docker("kill", "--signal", "TERM", self.id)
-        return int(docker("wait", self.id).stdout), time.monotonic() - start
-
-
-def docker(*arguments, check=True):
-    return subprocess.run(["docker", *arguments], check=check, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture
 def container(image, version, golden_model, tmp_path):
-    started = Container(f"{ALGORITHM}-invoke:{version}", golden_model, tmp_path)
-    yield started
-    docker("rm", "--force", "--volumes", started.id)
+    with Serving(f"{ALGORITHM}-invoke:{version}", golden_model, tmp_path / "input") as container:
+        yield container
 
 
 @pytest.fixture
@@ -107,7 +58,7 @@ def test_mask_of_every_case_is_the_one_of_a_run_outside_the_container(
         ended = container.invoke()
         assert ended.returncode == 0, ended.stderr
         expected = run(ALGORITHM, case, tmp_path / "outside", golden_model)
-        found = container.output(tmp_path / f"output_{number}") / expected.name
+        found = container.output(tmp_path / f"output_{number}") / MASKS / expected.name
         assert found.read_bytes() == expected.read_bytes()
     assert container.logs().stderr == ""
 
@@ -121,7 +72,7 @@ def test_wrong_input_is_exit_code_2_and_one_line_and_leaves_no_mask(container, c
     (line,) = container.logs().stderr.splitlines()
     assert line.startswith("error: /input/images/pet")
     assert line.removeprefix("error: ") in ended.stderr
-    assert list(container.output(tmp_path / "output").iterdir()) == []
+    assert list((container.output(tmp_path / "output") / MASKS).iterdir()) == []
 
 
 def test_sigterm_ends_an_idle_container_with_exit_code_0(container, case):
@@ -144,4 +95,4 @@ def test_sigterm_ends_a_case_with_exit_code_4_and_one_line(container, long_case,
     *warnings, line = container.logs().stderr.splitlines()
     assert line.startswith("error: the case was ended before its mask was there")
     assert all(" WARNING " in warning for warning in warnings), warnings
-    assert list(container.output(tmp_path / "output").iterdir()) == []
+    assert list((container.output(tmp_path / "output") / MASKS).iterdir()) == []
