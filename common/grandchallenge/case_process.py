@@ -18,6 +18,8 @@ from common.errors import MachineError, PetctError, one_line
 
 logger = logging.getLogger(__name__)
 
+STOPPED = 128 + signal.SIGTERM
+"""Exit code of the process when it was told to stop, by this one or by who sent SIGTERM to both."""
 SECONDS_TO_END = 2.0
 """What the process has to remove an unfinished file, before it is killed."""
 
@@ -52,11 +54,14 @@ class CaseProcess:
         self._connection, theirs = context.Pipe()
         ends = (theirs, self._connection)
         self._process = context.Process(target=_work_until_closed, args=(cases, *ends), daemon=True)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # there, until it has its own handler
         self._process.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         theirs.close()
-        self._is_stopped = False
         self.has_ended = False
         """Whether it takes no further case."""
+        self.is_stopped = False
+        """Whether it has ended because it was told to."""
 
     def wait_until_prepared(self) -> Outcome:
         """What became of the preparation; to be called once, before `work`."""
@@ -70,7 +75,7 @@ class CaseProcess:
 
     def stop(self) -> None:
         """End the process, whatever it does."""
-        self._is_stopped = True
+        self.is_stopped = True
         self._process.terminate()
         self._process.join(SECONDS_TO_END)
         self._process.kill()
@@ -84,20 +89,25 @@ class CaseProcess:
             return _outcome_of(MachineError(self._reason_of_end()))
 
     def _reason_of_end(self) -> str:
-        if self._is_stopped:
+        if not self.is_stopped:
+            self._process.join()
+            self.is_stopped = self._process.exitcode in (STOPPED, -signal.SIGTERM)
+        if self.is_stopped:
             return "the case was ended before its mask was there: petct serve was told to stop"
-        self._process.join()
-        code = self._process.exitcode
-        if code == -signal.SIGKILL:
+        if self._process.exitcode == -signal.SIGKILL:
             return "the process of the cases was killed, as when memory runs out; use a machine with more"
-        return f"the process of the cases ended by itself with exit code {code}; the log may say why"
+        return (
+            f"the process of the cases ended by itself with exit code {self._process.exitcode}; the log may "
+            "say why"
+        )
 
 
 def _work_until_closed(cases: Cases, connection: Connection, theirs: Connection) -> None:
     """Prepare, then take the start of one case after the other, and give what became of each."""
     theirs.close()  # while it is open here, the end of the other process would go unnoticed
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches both processes; the other one decides
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     prepared = _attempt(cases.prepare)
     connection.send(prepared)
     if prepared.exit_code == 0:

@@ -102,7 +102,9 @@ class CaseServer(uvicorn.Server):
         outcome = await asyncio.to_thread(self._process.wait_until_prepared)
         if outcome.exit_code == 0:
             self._is_prepared = True
-        elif not self.should_exit:
+        elif self._process.is_stopped:
+            self.should_exit = True
+        else:
             self._end(outcome)
 
     async def _health(self, _: Request) -> PlainTextResponse:

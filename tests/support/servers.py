@@ -1,5 +1,6 @@
 """`petct serve` in a process of its own, on a free port, with an algorithm or with toy cases."""
 
+import os
 import re
 import resource
 import signal
@@ -8,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple
@@ -76,10 +77,13 @@ class Server:
             time.sleep(0.02)
         return answer
 
-    def terminate(self) -> tuple[int, float]:
-        """The exit code after SIGTERM, and the seconds until it was there."""
+    def terminate(self, *, group: bool = False) -> tuple[int, float]:
+        """The exit code after SIGTERM, and the seconds until it was there.
+
+        The platform's runner sends it to the group: to both the server's processes.
+        """
         start = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
+        (os.killpg if group else os.kill)(self.process.pid, signal.SIGTERM)
         return self.wait(), time.monotonic() - start
 
     def wait(self) -> int:
@@ -107,11 +111,14 @@ def running(folder: Path, *arguments: object, module: str = "common.cli.main") -
     """A server whose streams `folder` takes; ended with the block."""
     command = [sys.executable, "-m", module, "serve", *map(str, arguments), "--port", "0"]
     with (folder / "stdout.txt").open("wb") as news, (folder / "stderr.txt").open("wb") as errors:
-        process = subprocess.Popen(command, stdout=news, stderr=errors, cwd=REPOSITORY)
+        process = subprocess.Popen(
+            command, stdout=news, stderr=errors, cwd=REPOSITORY, start_new_session=True
+        )
     try:
         yield Server(process, folder)
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

@@ -16,6 +16,9 @@ ENDS_WITHIN = 5.0
 KILLED = "error: the process of the cases was killed, as when memory runs out; use a machine with more"
 
 
+to_whom = pytest.mark.parametrize("group", [False, True], ids=["server alone", "whole group"])
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """A healthy one."""
@@ -101,25 +104,30 @@ def test_invoke_takes_post_alone(server: Server) -> None:
     assert server.call("GET", "/invoke").status == 405
 
 
-def test_sigterm_ends_an_idle_server_at_once(server: Server) -> None:
-    code, seconds = server.terminate()
+@to_whom
+def test_sigterm_ends_an_idle_server_at_once(server: Server, *, group: bool) -> None:
+    code, seconds = server.terminate(group=group)
     assert (code, server.stderr) == (0, "")
     assert seconds < ENDS_WITHIN
 
 
-def test_sigterm_ends_a_server_that_prepares(tmp_path: Path) -> None:
+@to_whom
+def test_sigterm_ends_a_server_that_prepares(tmp_path: Path, *, group: bool) -> None:
     with running_toy(tmp_path, prepare="hold the interpreter") as server:
         wait_for(tmp_path / "began")
-        code, seconds = server.terminate()
+        code, seconds = server.terminate(group=group)
         assert (code, server.stderr) == (0, "")
         assert seconds < ENDS_WITHIN
 
 
-def test_sigterm_ends_a_case_in_native_code_with_one_line(server: Server, tmp_path: Path) -> None:
+@to_whom
+def test_sigterm_ends_a_case_in_native_code_with_one_line(
+    server: Server, tmp_path: Path, *, group: bool
+) -> None:
     told(tmp_path, work="hold the interpreter")
     with server.invoked() as case:
         wait_for(tmp_path / "began")
-        code, seconds = server.terminate()
+        code, seconds = server.terminate(group=group)
     assert code == 4
     assert seconds < ENDS_WITHIN
     (line,) = server.stderr.splitlines()
