@@ -40,11 +40,12 @@ def serve(cases: Cases, host: str, port: int, healthy_by: float) -> None:
     preparation raises, and `MachineError` for a port that is taken, a process that ended by itself, and a
     case that the signal ended.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until uvicorn has its own handler
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     process = CaseProcess(cases)
     try:
         with _listen(host, port) as listener:
             server = CaseServer(process, healthy_by)
+            signal.signal(signal.SIGTERM, server.handle_exit)  # until the server does so, when it runs
             server.run([listener])
     finally:
         process.stop()

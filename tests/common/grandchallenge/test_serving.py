@@ -111,6 +111,15 @@ def test_sigterm_ends_an_idle_server_at_once(server: Server, *, group: bool) -> 
     assert seconds < ENDS_WITHIN
 
 
+@pytest.mark.parametrize("delay", [0, 0.02, 0.05, 0.1])
+def test_sigterm_ends_a_server_at_any_moment_from_when_it_listens(tmp_path: Path, delay: float) -> None:
+    with running_toy(tmp_path) as server:
+        time.sleep(delay)
+        code, seconds = server.terminate(group=True)
+        assert (code, server.stderr) == (0, "")
+        assert seconds < ENDS_WITHIN
+
+
 @to_whom
 def test_sigterm_ends_a_server_that_prepares(tmp_path: Path, *, group: bool) -> None:
     with running_toy(tmp_path, prepare="hold the interpreter") as server:
