@@ -6,7 +6,8 @@ source "$ROOT/docker/venv.sh"
 usage() {
   cat <<'EOF'
 Usage: ./build.sh [ALGORITHM ...] [OPTION ...]
-Builds the images of all algorithms, or of those named, and exports their models into build/ALGORITHM/model. Where no
+Builds the images of all algorithms, or of those named, and exports their models into build/ALGORITHM/model. Each
+algorithm has two images, one for each way in which the platform calls: ALGORITHM (exec) and ALGORITHM-invoke. Where no
 Docker engine answers, it makes the virtual environment .venv instead, exports the models with it and builds no image;
 PYTHON names another interpreter than python3 then; it must be 3.11 or later.
   --checkpoint DIR           export this training folder instead of the demo's; takes exactly one ALGORITHM
@@ -180,7 +181,7 @@ build_tools() {
     provide_wheels nvrtc
     build_image "$TOOLS_IMAGE" "${INDEXES[@]}" --build-arg "TOOLS=$TOOLS_IMAGE" "$ROOT/docker/nvrtc"
   fi
-  record_image tools "$TOOLS_IMAGE"
+  record_image "$TOOLS_IMAGE"
 }
 
 build_shared_images() {
@@ -205,10 +206,15 @@ provide_environment() {
   done
 }
 
+# An image for each way to call it; they differ in label and entry point.
 build_algorithm() {
-  build_image "$(image_of "$1")" --build-arg "RUNTIME=$BASIS" --build-arg "ALGORITHM=$1" \
-    --build-arg "VERSION=$VERSION" --file "$ROOT/docker/algorithm/Dockerfile" "$ROOT"
-  record_image "$1" "$(image_of "$1")"
+  local api image
+  for api in "${APIS[@]}"; do
+    image=$(image_of "$1" "$api")
+    build_image "$image" --target "$api" --build-arg "RUNTIME=$BASIS" --build-arg "ALGORITHM=$1" \
+      --build-arg "VERSION=$VERSION" --file "$ROOT/docker/algorithm/Dockerfile" "$ROOT"
+    record_image "$image"
+  done
 }
 
 # Sets EXPORT to what `petct export` is told besides the checkpoint, and LOCKS to the packages that do it.

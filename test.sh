@@ -132,7 +132,7 @@ main() {
     need_built "$name"
   done
   if [[ -n $DOCKER ]]; then
-    need_own_image tools "$TOOLS_IMAGE" "./build.sh ${ALGORITHMS[*]}"
+    need_own_image "$TOOLS_IMAGE" "./build.sh ${ALGORITHMS[*]}"
   else
     provide_venv docker/runtime docker/tools
   fi

@@ -76,8 +76,15 @@ gpu_option() {
   fi
 }
 
+# The platform's ways to call an image, as its label org.grand-challenge.api-method names them.
+APIS=(exec invoke)
+
+# One image for each way to call it: image_of ALGORITHM [API]
 image_of() {
-  echo "$1:$VERSION"
+  case ${2:-exec} in
+    exec) echo "$1:$VERSION" ;;
+    invoke) echo "$1-invoke:$VERSION" ;;
+  esac
 }
 
 model_of() {
@@ -88,28 +95,32 @@ image_id() {
   docker image inspect --format '{{.Id}}' "$1" 2>/dev/null
 }
 
-# The file with the id of the image that this checkout built: record_of_image NAME, an algorithm or "tools"
+# The file with the id of the image that this checkout built.
 record_of_image() {
-  echo "$ROOT/build/$1/image"
+  echo "$ROOT/build/images/${1%%:*}"
 }
 
 record_image() {
-  mkdir -p "$ROOT/build/$1"
-  image_id "$2" >"$(record_of_image "$1")"
+  mkdir -p "$ROOT/build/images"
+  image_id "$1" >"$(record_of_image "$1")"
 }
 
-# All checkouts on a machine share the engine and the image names, so check the image: need_own_image NAME IMAGE REMEDY
+# All checkouts on a machine share the engine and the image names, so check the image: need_own_image IMAGE REMEDY
 need_own_image() {
   local record
   record=$(record_of_image "$1")
-  [[ -f $record ]] || fail "This checkout has not built $2: run $3 first."
-  has_image "$2" || fail "There is no image $2: run $3 first."
-  [[ $(image_id "$2") == "$(cat "$record")" ]] ||
-    fail "$2 is not the image that this checkout built (another checkout replaced it): run $3."
+  [[ -f $record ]] || fail "This checkout has not built $1: run $2 first."
+  has_image "$1" || fail "There is no image $1: run $2 first."
+  [[ $(image_id "$1") == "$(cat "$record")" ]] ||
+    fail "$1 is not the image that this checkout built (another checkout replaced it): run $2."
 }
 
+# Both images, where Docker answers, and the model.
 need_built() {
-  [[ -z $DOCKER ]] || need_own_image "$1" "$(image_of "$1")" "./build.sh $1"
+  local api
+  for api in ${DOCKER:+"${APIS[@]}"}; do
+    need_own_image "$(image_of "$1" "$api")" "./build.sh $1"
+  done
   [[ -f $(model_of "$1")/model.json ]] || fail "There is no model in $(model_of "$1"): run ./build.sh $1 first."
 }
 

@@ -33,6 +33,19 @@ def add_folders(parser: argparse.ArgumentParser, **defaults: Path) -> None:
         )
 
 
+def add_case_folders(parser: argparse.ArgumentParser) -> None:
+    """The platform's folders of a case, and the model's."""
+    add_folders(parser, input=Path("/input"), output=Path("/output"), model=Path("/opt/ml/model"))
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Where a server listens, by default where the platform calls."""
+    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="(default: %(default)s)")
+    parser.add_argument(
+        "--port", type=number(int, 0, 65535), default=4743, metavar="N", help="(default: %(default)s)"
+    )
+
+
 def add_settings(
     parser: argparse.ArgumentParser, only: Collection[str] = tuple(BY_NAME), **other_help: str
 ) -> None:

@@ -26,6 +26,8 @@ INTERRUPTED = 130
 """Exit code, as shells have it: 128 and the signal's number."""
 COMMANDS = {
     "run": "segment one case as the platform lays it out",
+    "serve": "segment one case after the other by the platform's HTTP calls",
+    "invoke": "call a server as the platform does",
     "export": "make a model folder from a training checkpoint",
     "settings": "show or change a model folder's settings",
     "engines": "show what this machine computes with",

@@ -84,7 +84,7 @@ def listing(every_algorithm, version):
 @pytest.mark.docker
 def test_code_in_an_image_is_one_algorithms_alone(every_algorithm, listing):
     modules = set(listing["modules"])
-    assert {"common.cli.run", f"containers.{every_algorithm}.algorithm"} <= modules
+    assert {"common.cli.run", "common.cli.serve", f"containers.{every_algorithm}.algorithm"} <= modules
     require_for_a_run_only(modules)
     shared = {module for module in modules if module.startswith("common.")}
     own = {module for module in modules if module.startswith(f"containers.{every_algorithm}.")}
@@ -120,9 +120,10 @@ def test_gpu_build_of_onnx_runtime_is_the_last_for_cuda_12_and_in_place_of_the_o
     assert {name for name in locked("docker/cuda") if not name.endswith("-cu12")} == {"onnxruntime-gpu"}
 
 
-def test_command_imports_nothing_that_images_leave_out():
-    modules = imported("from common.cli.main import main; main(['run', '--help'])")
-    assert "common.cli.run" in modules
+@pytest.mark.parametrize("command", ["run", "serve", "invoke"])
+def test_command_imports_nothing_that_images_leave_out(command):
+    modules = imported(f"from common.cli.main import main; main(['{command}', '--help'])")
+    assert f"common.cli.{command}" in modules
     require_for_a_run_only(modules)
 
 

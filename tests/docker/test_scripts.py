@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from tests.docker.conftest import ROOT
+from tests.docker.conftest import ALGORITHM, ROOT
 
 BASE = "python:3.11-slim-bookworm"
 
@@ -103,7 +103,7 @@ def test_value_that_is_no_choice_is_named(option):
 
 @pytest.fixture
 def project(image, version, tmp_path):
-    """A checkout with one small algorithm, `toy`, built for the user given."""
+    """A checkout with one small algorithm, `toy`, whose images are built for the user given."""
     for path in ("test.sh", "export.sh", "docker/lib.sh", "docker/venv.sh", "pyproject.toml"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
@@ -111,22 +111,21 @@ def project(image, version, tmp_path):
     (tmp_path / "containers/toy/algorithm.py").touch()
     (tmp_path / "build/toy/model").mkdir(parents=True)
     (tmp_path / "build/toy/model/model.json").write_text("{}")
-    tag = f"toy:{version}"
+    (tmp_path / "build/images").mkdir()
+    tags = {name: f"{name}:{version}" for name in ("toy", "toy-invoke")}
 
     def build(user):
         dockerfile = f"FROM {BASE}\nUSER {user}\n"
+        options = [option for tag in tags.values() for option in ("--tag", tag)]
         subprocess.run(
-            ["docker", "build", "--tag", tag, "-"],
-            input=dockerfile,
-            text=True,
-            check=True,
-            capture_output=True,
+            ["docker", "build", *options, "-"], input=dockerfile, text=True, check=True, capture_output=True
         )
-        (tmp_path / "build/toy/image").write_text(image_id(tag) + "\n")
+        for name, tag in tags.items():
+            (tmp_path / "build/images" / name).write_text(image_id(tag) + "\n")
         return tmp_path
 
     yield build
-    run("docker", "image", "rm", "--force", tag)
+    run("docker", "image", "rm", "--force", *tags.values())
 
 
 @pytest.mark.docker
@@ -158,7 +157,7 @@ def test_export_writes_the_image_and_the_models_content(project, version):
 @pytest.mark.parametrize("script", ["./test.sh", "./export.sh"])
 def test_image_that_another_checkout_built_is_refused(project, version, script):
     folder = project("nobody")
-    record = folder / "build/toy/image"
+    record = folder / "build/images/toy"
     own = record.read_text()
     project("daemon")
     record.write_text(own)
@@ -173,7 +172,7 @@ def test_image_that_another_checkout_built_is_refused(project, version, script):
 @pytest.mark.parametrize("script", ["./test.sh", "./export.sh"])
 def test_image_is_refused_where_this_checkout_built_none(project, version, script):
     folder = project("nobody")
-    (folder / "build/toy/image").unlink()
+    (folder / "build/images/toy").unlink()
     ended = run(script, cwd=folder)
     assert ended.returncode == 1
     assert f"This checkout has not built toy:{version}: run ./build.sh toy first" in ended.stderr
@@ -181,5 +180,5 @@ def test_image_is_refused_where_this_checkout_built_none(project, version, scrip
 
 @pytest.mark.docker
 def test_ids_of_the_images_built_are_recorded(image, version):
-    for name, tag in (("autopet_interactive", image), ("tools", f"petct-tools:{version}")):
-        assert (ROOT / "build" / name / "image").read_text().strip() == image_id(tag)
+    for tag in (image, f"{ALGORITHM}-invoke:{version}", f"petct-tools:{version}"):
+        assert (ROOT / "build/images" / tag.removesuffix(f":{version}")).read_text().strip() == image_id(tag)

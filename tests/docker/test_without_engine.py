@@ -118,8 +118,7 @@ def test_one_line_says_that_no_engine_answers_and_what_follows(checkout):
 
 def test_build_exports_the_model_and_builds_no_image(built):
     assert (built.folder / "build/toy/model/model.json").is_file()
-    assert not (built.folder / "build/toy/image").exists()
-    assert not (built.folder / "build/tools").exists()
+    assert not (built.folder / "build/images").exists()
 
 
 def test_second_build_installs_and_exports_nothing(built):

@@ -58,6 +58,11 @@ class EnginePool:
         self._held[files] = engine
         return PooledEngine(worker, engine, deadline)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no engine is there."""
+        return not self._held
+
     def holds(self, files: NetworkFiles) -> bool:
         """Whether the engine of that fold is there."""
         return files in self._held
