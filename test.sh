@@ -62,7 +62,7 @@ check() {
   local input folder=$2
   input=$(case_of "$1")/input
   petct_tools --read "$input" --read "$folder/output" --read "$(model_of "$1")" \
-    -- check "$1" --input "$input" --output "$folder/output" --model "$(model_of "$1")" \
+    -- check output "$1" --input "$input" --output "$folder/output" --model "$(model_of "$1")" \
     >>"$folder/log.txt" 2>>"$folder/warnings.txt"
 }
 

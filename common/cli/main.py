@@ -31,7 +31,7 @@ COMMANDS = {
     "export": "make a model folder from a training checkpoint",
     "settings": "show or change a model folder's settings",
     "engines": "show what this machine computes with",
-    "check": "check an output folder as the platform does",
+    "check": "check an output folder or an image as the platform does",
     "evaluate": "compare masks with truths",
     "phantom": "make a synthetic PET/CT case",
 }

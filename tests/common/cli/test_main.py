@@ -65,7 +65,17 @@ def test_mask_lies_where_the_platform_looks_for_it(run, case, tmp_path):
     assert mask.GetSize() == pet.GetSize()
     assert (mask.GetSpacing(), mask.GetOrigin()) == (pet.GetSpacing(), pet.GetOrigin())
     assert (
-        main(["check", "autopet_interactive", "--input", str(case), "--output", str(tmp_path / "output")])
+        main(
+            [
+                "check",
+                "output",
+                "autopet_interactive",
+                "--input",
+                str(case),
+                "--output",
+                str(tmp_path / "output"),
+            ]
+        )
         == 0
     )
 
@@ -108,7 +118,15 @@ def test_a_models_own_sockets_count(run, case, news, golden_model, tmp_path):
     assert run(model=model) == (0, [])
     assert any("engine cpu (interface.json)" in line for line in news)
     assert (tmp_path / "output/images/organs/case.mha").is_file()
-    check = ["check", "autopet_interactive", "--input", str(case), "--output", str(tmp_path / "output")]
+    check = [
+        "check",
+        "output",
+        "autopet_interactive",
+        "--input",
+        str(case),
+        "--output",
+        str(tmp_path / "output"),
+    ]
     assert main([*check, "--model", str(model)]) == 0
     assert main(check) == 2
     assert main([*check, "--model", str(tmp_path)]) == 3

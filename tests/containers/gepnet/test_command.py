@@ -53,7 +53,9 @@ def test_the_platform_takes_the_mask_of_a_case_without_ct(
     mask = SimpleITK.ReadImage(tmp_path / "output" / MASK)
     pet = SimpleITK.ReadImage(case / "images/pet/case.mha")
     assert (mask.GetPixelID(), mask.GetSize()) == (SimpleITK.sitkUInt8, pet.GetSize())
-    assert main(["check", "gepnet", "--input", str(case), "--output", str(tmp_path / "output")]) == 0
+    assert (
+        main(["check", "output", "gepnet", "--input", str(case), "--output", str(tmp_path / "output")]) == 0
+    )
 
 
 def test_a_ct_that_the_model_wants_and_the_case_lacks_is_exit_code_2(

@@ -49,7 +49,9 @@ def test_the_platform_takes_the_mask(
     mask = SimpleITK.ReadImage(tmp_path / "output" / MASK)
     pet = SimpleITK.ReadImage(case / "images/pet/case.mha")
     assert (mask.GetPixelID(), mask.GetSize()) == (SimpleITK.sitkUInt8, pet.GetSize())
-    assert main(["check", "l2snet", "--input", str(case), "--output", str(tmp_path / "output")]) == 0
+    assert (
+        main(["check", "output", "l2snet", "--input", str(case), "--output", str(tmp_path / "output")]) == 0
+    )
 
 
 def test_a_missing_image_is_exit_code_2(run: Callable[..., tuple[int, Lines]], case: Path) -> None:

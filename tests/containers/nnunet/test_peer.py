@@ -102,6 +102,6 @@ def test_a_case_runs_from_the_users_own_sockets(checkpoint: Path, interface: Pat
     input_, output = str(tmp_path / "input"), str(tmp_path / "output")
     model = ["--model", str(tmp_path / "model")]
     assert main(["run", "nnunet", "--input", input_, "--output", output, *model]) == 0
-    assert main(["check", "nnunet", "--input", input_, "--output", output, *model]) == 0
+    assert main(["check", "output", "nnunet", "--input", input_, "--output", output, *model]) == 0
     mask = SimpleITK.ReadImage(tmp_path / "output/images/prostate-zones/patient.mha")
     assert SimpleITK.GetArrayFromImage(mask).max() > 1
