@@ -5,6 +5,7 @@ Source: `validate_docker_image` in grand-challenge.org's `components/tasks.py`; 
 
 import json
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def check_image(path: Path) -> ImageSummary:
             for layer in manifest["Layers"]:
                 image.require_no_model(layer)
             return summary
-    except (OSError, EOFError, tarfile.TarError, KeyError, TypeError, ValueError) as error:
+    except (OSError, EOFError, tarfile.TarError, zlib.error, KeyError, TypeError, ValueError) as error:
         raise _wrong(
             path, f"no image ({error})", "what docker save writes", "save the image again"
         ) from error
