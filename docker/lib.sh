@@ -10,6 +10,12 @@ CUDA_IMAGE=petct-cuda:$VERSION
 TOOLS_IMAGE=petct-tools:$VERSION
 VENV=$ROOT/.venv
 
+# The platform's machines: cores and GiB of memory, by name. The same names are in common/grandchallenge/interface.py.
+declare -A INSTANCES=(
+  [cpu-2-8]="2 8" [cpu-2-16]="2 16" [cpu-4-32]="4 32"
+  [t4-4-16]="4 16" [t4-8-32]="8 32" [a10g-4-16]="4 16" [a10g-8-32]="8 32"
+)
+
 say() {
   printf '%s\n' "$*" >&2
 }

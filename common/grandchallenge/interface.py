@@ -77,6 +77,10 @@ class Socket:
         return (self.channel or self.slug).lower()
 
 
+Instance = Literal["cpu-2-8", "cpu-2-16", "cpu-4-32", "t4-4-16", "t4-8-32", "a10g-4-16", "a10g-8-32"]
+"""The platform's machines, by GPU, cores and GiB of memory; docker/lib.sh has the same."""
+
+
 @dataclass(frozen=True, config=STRICT)
 class Interface:
     """An algorithm's inputs and its one output; raises `ValueError` when they do not make sense."""
@@ -86,6 +90,8 @@ class Interface:
     outputs: tuple[Socket, ...]
     run: dict[str, Any] = Field(default_factory=dict)
     """The settings of a run that nobody chose otherwise; see `common.model.settings`."""
+    instances: tuple[Instance, ...] = ("cpu-2-8",)
+    """The platform's machines that are enough for it, the smallest first."""
 
     def __post_init__(self) -> None:
         slugs = [socket.slug for socket in (*self.inputs, *self.outputs)]
