@@ -25,6 +25,8 @@ SHELLS = (["/bin/sh", "-c"], ["/bin/bash", "-c"])
 ATTESTATION = "attestation-manifest"
 MODEL = PurePosixPath("opt/ml/model")
 WEIGHTS = (".onnx", ".pth", ".ckpt")
+EXAMPLE_BYTES = 1 << 20
+"""Weights of less are examples that packages bring."""
 
 Document = Mapping[str, Any]
 
@@ -99,7 +101,8 @@ class _Archive:
         with self._open(layer) as file, tarfile.open(fileobj=file, mode="r|*") as members:
             for member in members:
                 path = PurePosixPath(member.name.removeprefix("./"))
-                if member.isfile() and (MODEL in path.parents or path.suffix in WEIGHTS):
+                has_weights = path.suffix in WEIGHTS and member.size > EXAMPLE_BYTES
+                if member.isfile() and (MODEL in path.parents or has_weights):
                     remedy = "upload the model's own file, and leave it out of the image"
                     raise _wrong(self._path, f"weights ({excerpt(str(path))})", "none", remedy)
 

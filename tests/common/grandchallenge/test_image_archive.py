@@ -116,7 +116,12 @@ def test_command_counts_where_there_is_no_entry_point(tmp_path: Path) -> None:
 @pytest.mark.parametrize("oci", [False, True])
 def test_weights_inside_are_refused(tmp_path: Path, name: str, oci: bool) -> None:
     with refused("weights", name.removeprefix("./"), "leave it out of the image"):
-        check_image(save(tmp_path / "image.tar", files_of(layer={name: b"weights"}, oci=oci)))
+        check_image(save(tmp_path / "image.tar", files_of(layer={name: bytes(1 << 21)}, oci=oci)))
+
+
+def test_examples_of_packages_are_no_weights(tmp_path: Path) -> None:
+    files = files_of(layer={"opt/venv/lib/onnxruntime/datasets/sigmoid.onnx": b"small"})
+    check_image(save(tmp_path / "image.tar", files))
 
 
 @pytest.mark.parametrize("nested", [False, True])
