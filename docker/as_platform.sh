@@ -8,11 +8,9 @@ Usage: docker/as_platform.sh [OPTION ...] IMAGE INPUT MODEL OUTPUT [ARGUMENT ...
 Runs an algorithm's image on one case as Grand Challenge does: no network, no capabilities, no new privileges, a
 read-only root, an empty /tmp, INPUT and MODEL read-only, bounded memory, cores and processes, the image's own user, and
 the machine's NVIDIA GPUs where Docker can give them. An image that waits for calls is called.
-What it leaves in /output comes to the folder OUTPUT, which must be empty. The exit status is the container's, or that of
-the last call.
+What it leaves in /output comes to the folder OUTPUT, which must be empty. The exit status is the container's, or the call's.
   --instance NAME  cores and memory of one of the platform's machines (default: cpu-2-8)
   --memory BYTES   another limit of the memory
-  --calls N        so many calls, one after the other, of an image that waits for them (default: 1)
   --no-gpu         leave the machine's GPUs out
 EOF
 }
@@ -30,7 +28,6 @@ choose_instance() {
 }
 
 read_options() {
-  CALLS=1
   GPU=$(gpu_option)
   choose_instance cpu-2-8
   while [[ ${1:-} == --* ]]; do
@@ -38,7 +35,6 @@ read_options() {
       --help) usage && exit ;;
       --instance) choose_instance "${2:-}" && shift ;;
       --memory) LIMIT=${2:-} && shift ;;
-      --calls) CALLS=${2:-} && shift ;;
       --no-gpu) GPU=--env=NVIDIA_VISIBLE_DEVICES=void ;;
       *) refuse "There is no option '$1'; see docker/as_platform.sh --help." ;;
     esac
@@ -49,11 +45,9 @@ read_options() {
 
 # Call a container that waits for that; its log comes at the end: call_it CONTAINER
 call_it() {
-  local status=0 number
+  local status=0
   docker start "$1" >/dev/null
-  for ((number = 0; number < CALLS && status == 0; number++)); do
-    docker exec "$1" petct invoke >&2 || status=$?
-  done
+  docker exec "$1" petct invoke >&2 || status=$?
   docker stop --time 10 "$1" >/dev/null
   docker logs "$1"
   return "$status"
