@@ -118,11 +118,11 @@ run_as_process() (
 # The server ends, and its last line is out, before the files are looked at.
 serve_as_process() (
   name=$1 output=$2 port=$((20000 + RANDOM % 10000)) status=0
-  petct_tools -- serve "$name" --input "$(case_of "$name")/input" --model "$(model_of "$name")" --output "$output" \
-    --port "$port" &
+  ORT_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=1 "$VENV/bin/petct" serve "$name" --port "$port" \
+    --input "$(case_of "$name")/input" --model "$(model_of "$name")" --output "$output" &
   petct_tools -- invoke --port "$port" >&2 || status=$?
-  kill %1
-  wait || true
+  kill $!
+  wait $! || true
   exit "$status"
 )
 

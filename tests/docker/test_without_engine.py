@@ -46,6 +46,13 @@ case $command in
     echo "engine: cpu, device: toy"
     echo "done: 1.5 s, peak memory 77 MiB, mask"
     ;;
+  serve)
+    mkdir -p "$output/images/mask"
+    echo "done: 0.5 s, peak memory 66 MiB, mask"
+    echo $$ >"$CALLS/served"
+    exec sleep 60
+    ;;
+  invoke) until [[ -e $CALLS/served ]]; do sleep 0.1; done ;;
   evaluate) echo "1 cases: Dice 0.900 (mean)" ;;
 esac
 """
@@ -178,8 +185,9 @@ def test_run_is_tabulated_as_not_in_a_container(built):
     assert ended.returncode == 0, ended.stderr
     header, row, note, *more = ended.stdout.splitlines()
     assert header.split()[0] == "algorithm"
-    assert row.split() == ["toy", "cpu", "1.5", "77", "0.900", "passed"]
+    assert row.split() == ["toy", "none", "cpu", "1.5", "77", "0.5", "0.900", "passed"]
     assert note == "not in a container"
+    assert not Path("/proc", (built.calls / "served").read_text().strip()).exists(), "the server has ended"
     assert more == ([] if Path("/dev/nvidiactl").exists() else ["without a GPU: no NVIDIA driver answers"])
 
 
