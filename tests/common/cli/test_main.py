@@ -604,7 +604,7 @@ def test_engines_tells_the_machine_and_the_rung_that_a_model_gets(golden_model, 
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("CPU: ") for line in lines)
     assert any(line.startswith("engine openvino in bfloat16: ") for line in lines)
-    assert lines[-2].startswith("segmentation_fold_0.onnx: engine: ")
+    assert any(line.startswith("segmentation_fold_0.onnx: engine: ") for line in lines)
     assert lines[-1].startswith("a clinical case: ")
 
 
