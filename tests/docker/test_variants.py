@@ -54,13 +54,19 @@ def test_images_stand_on_tensorrt_unless_told_otherwise(checkout):
         "petct-tensorrt": ["petct-runtime"],
         "petct-tools": ["petct-tensorrt"],
         "toy": ["petct-tensorrt"],
+        "toy-invoke": ["petct-tensorrt"],
     }
     assert "--tensorrt" in exported(checkout)
 
 
 def test_cpu_leaves_out_all_of_nvidias_parts(checkout):
     _, images = build(checkout, "--cpu")
-    assert images == {"petct-runtime": [], "petct-tools": ["petct-runtime"], "toy": ["petct-runtime"]}
+    assert images == {
+        "petct-runtime": [],
+        "petct-tools": ["petct-runtime"],
+        "toy": ["petct-runtime"],
+        "toy-invoke": ["petct-runtime"],
+    }
     assert "--tensorrt" not in exported(checkout)
 
 
@@ -71,6 +77,7 @@ def test_cuda_is_the_algorithms_basis_and_not_the_tools(checkout):
         "petct-cuda": ["petct-runtime"],
         "petct-tools": ["petct-runtime"],
         "toy": ["petct-cuda"],
+        "toy-invoke": ["petct-cuda"],
     }
     assert "--tensorrt" not in exported(checkout)
 
