@@ -21,7 +21,8 @@ LAYERS=(
   "docker/tools docker/runtime"
   "docker/nvrtc docker/runtime docker/tensorrt docker/tools"
   "docker/release"
-  "tests docker/runtime docker/tensorrt docker/tools docker/nvrtc"
+  "docker/cohort docker/runtime docker/tensorrt docker/tools docker/nvrtc"
+  "tests docker/runtime docker/tensorrt docker/tools docker/nvrtc docker/cohort"
 )
 
 # Names of the packages pinned in requirements files.

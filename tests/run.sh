@@ -15,7 +15,7 @@ main() {
   local status=0
   [[ ${1:-} == --help ]] && usage && return
   cd "$ROOT"
-  provide_venv docker/runtime docker/tensorrt docker/tools docker/nvrtc tests
+  provide_venv docker/runtime docker/tensorrt docker/tools docker/nvrtc docker/cohort tests
   { has_layer docker/tensorrt && has_layer docker/nvrtc; } ||
     say "NVIDIA's packages cannot be had: tests that need them are skipped"
   "$VENV/bin/ruff" check || status=1

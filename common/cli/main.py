@@ -36,7 +36,7 @@ COMMANDS = {
     "phantom": "make a synthetic PET/CT case",
 }
 """Name, which is also the module's in this package, and what it does."""
-NOT_IN_IMAGES = re.compile(r"common\.(export|evaluation|demo)|containers\.\w+\.(export|demo)")
+NOT_IN_IMAGES = re.compile(r"common\.(cohort|demo|evaluation|export|report|viewer)|containers\.\w+\.(export|demo)")
 
 
 class Command(Protocol):
@@ -101,7 +101,8 @@ def _missing(error: ModuleNotFoundError) -> MachineError:
     if name.partition(".")[0] in ("common", "containers"):
         raise error
     return MachineError(
-        f"{name} is not installed; pip install '.[openvino,evaluate,export]' in a checkout of petct"
+        f"{name} is not installed; pip install '.[openvino,evaluate,export,serve,report,dicom,cohort]' in a checkout of "
+        "petct"
     )
 
 
