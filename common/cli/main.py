@@ -101,8 +101,8 @@ def _missing(error: ModuleNotFoundError) -> MachineError:
     if name.partition(".")[0] in ("common", "containers"):
         raise error
     return MachineError(
-        f"{name} is not installed; pip install '.[openvino,evaluate,export,serve,report,dicom,cohort]' in a checkout of "
-        "petct"
+        f"{name} is not installed; pip install '.[openvino,evaluate,export,serve,report,dicom,cohort]' "
+        "in a checkout of petct"
     )
 
 
