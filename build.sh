@@ -154,19 +154,23 @@ go_on_without_tensorrt() {
   VARIANT=cpu
 }
 
-# Sets BASIS to the image that the algorithms' stand on, and TOOLS_BASIS to that of the tools.
+# Sets BASIS to the image that the algorithms' stand on, LAYERS to the folders of its locks, and TOOLS_BASIS to the image
+# that the tools' stands on.
 build_basis() {
   provide_wheels runtime
   build_image "$RUNTIME_IMAGE" "${INDEXES[@]}" "$ROOT/docker/runtime"
   BASIS=$RUNTIME_IMAGE
+  LAYERS=runtime
   TOOLS_BASIS=$RUNTIME_IMAGE
   if [[ $VARIANT == cuda ]]; then
     provide_wheels cuda
     build_on_runtime build_image cuda "$CUDA_IMAGE"
     BASIS=$CUDA_IMAGE
+    LAYERS+=' cuda'
   elif [[ $VARIANT == tensorrt ]]; then
     if build_tensorrt; then
       BASIS=$TENSORRT_IMAGE
+      LAYERS+=' tensorrt'
       TOOLS_BASIS=$TENSORRT_IMAGE
     else
       go_on_without_tensorrt "$(log_of "$TENSORRT_IMAGE")"
@@ -212,7 +216,7 @@ build_algorithm() {
   for api in "${APIS[@]}"; do
     image=$(image_of "$1" "$api")
     build_image "$image" --target "$api" --build-arg "RUNTIME=$BASIS" --build-arg "ALGORITHM=$1" \
-      --build-arg "VERSION=$VERSION" --file "$ROOT/docker/algorithm/Dockerfile" "$ROOT"
+      --build-arg "VERSION=$VERSION" --build-arg "LAYERS=$LAYERS" --file "$ROOT/docker/algorithm/Dockerfile" "$ROOT"
     record_image "$image"
   done
 }

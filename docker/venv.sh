@@ -1,18 +1,22 @@
-# The virtual environment .venv, for the tests and for petct if no Docker engine answers.
+# The virtual environment .venv, for the tests and for petct if no Docker engine answers; others by setting VENV.
 # shellcheck shell=bash
 
 # NVIDIA's packages: an environment does without those that cannot be had.
 OPTIONAL=(docker/tensorrt docker/nvrtc)
 
-# Installs the missing packages of the requirements.txt in each folder: provide_venv FOLDER ...
+# petct, and the missing packages of the requirements.txt in each folder: provide_venv FOLDER ...
 provide_venv() {
+  provide_packages "$@"
+  cmp --silent "$ROOT/pyproject.toml" "$VENV/installed/project" || install_project
+}
+
+provide_packages() {
   local folder
   fits "$@" || make_venv
   for folder in "$@"; do
     has_layer "$folder" || install_layer "$folder" || is_optional "$folder" ||
-      fail "The packages of $folder/requirements.txt cannot be installed into .venv."
+      fail "The packages of $folder/requirements.txt cannot be installed into ${VENV#"$ROOT/"}."
   done
-  cmp --silent "$ROOT/pyproject.toml" "$VENV/installed/project" || install_project
 }
 
 record_of() {
@@ -54,7 +58,7 @@ make_venv() {
   # In an activated .venv, python3 is a link into the folder that is deleted below.
   [[ $(command -v "$python") != "$VENV"/* ]] || python=$("$python" -c 'import sys; print(sys._base_executable)')
   [[ ! -e $VENV || -e $VENV/installed ]] || fail "$VENV was not made by these scripts: move it away."
-  say "Making .venv with $python"
+  say "Making ${VENV#"$ROOT/"} with $python"
   rm -rf "$VENV"
   "$python" -m venv "$VENV" >/dev/null 2>&1 || {
     rm -rf "$VENV"
@@ -68,7 +72,7 @@ make_venv() {
 install_layer() {
   local lock=$ROOT/$1/requirements.txt record retries=5
   record=$(record_of "$1")
-  say "Installing the packages of $1 into .venv"
+  say "Installing the packages of $1 into ${VENV#"$ROOT/"}"
   : >"$record"
   ! is_optional "$1" || retries=1
   if pip_install --retries "$retries" --require-hashes --requirement "$lock" 2>/dev/null ||

@@ -36,7 +36,9 @@ COMMANDS = {
     "phantom": "make a synthetic PET/CT case",
 }
 """Name, which is also the module's in this package, and what it does."""
-NOT_IN_IMAGES = re.compile(r"common\.(cohort|demo|evaluation|export|report|viewer)|containers\.\w+\.(export|demo)")
+NOT_IN_IMAGES = re.compile(
+    r"common\.(cohort|demo|evaluation|export|report|viewer)|containers\.\w+\.(export|demo)"
+)
 
 
 class Command(Protocol):

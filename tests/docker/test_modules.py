@@ -38,8 +38,13 @@ FOR_TRAINING_AND_TESTS = {
     "sklearn",
     "torch",
 }
-LAYERS = ["docker/runtime", "docker/tensorrt", "docker/cuda", "docker/tools", "docker/nvrtc", "tests"]
-LEFT_OUT = re.compile(r"common\.(demo|evaluation|export)\b|containers\.\w+\.(demo|export)\b")
+LAYERS = [
+    *(f"docker/{name}" for name in ("runtime", "tensorrt", "cuda", "tools", "nvrtc", "cohort")),
+    "tests",
+]
+LEFT_OUT = re.compile(
+    r"common\.(cohort|demo|evaluation|export|report|viewer)\b|containers\.\w+\.(demo|export)\b"
+)
 
 
 def locked(layer):

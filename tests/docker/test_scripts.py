@@ -1,15 +1,21 @@
 """`build.sh`, `test.sh` and `export.sh`: what they refuse, and what is in the files to upload."""
 
 import json
+import re
 import shutil
 import subprocess
 import tarfile
 
 import pytest
 
+from common.grandchallenge.image_archive import API_LABEL, APIS
 from tests.docker.conftest import ALGORITHM, ROOT
 
 BASE = "python:3.11-slim-bookworm"
+PROJECT = (
+    *("test.sh", "export.sh", "docker/lib.sh", "docker/venv.sh", "pyproject.toml", "README.md"),
+    "docker/release/requirements.txt",
+)
 
 
 def run(*command, cwd=ROOT):
@@ -104,23 +110,23 @@ def test_value_that_is_no_choice_is_named(option):
 @pytest.fixture
 def project(image, version, tmp_path):
     """A checkout with one small algorithm, `toy`, whose images are built for the user given."""
-    for path in ("test.sh", "export.sh", "docker/lib.sh", "docker/venv.sh", "pyproject.toml"):
-        (tmp_path / path).parent.mkdir(exist_ok=True)
+    for path in PROJECT:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
+    shutil.copytree(ROOT / "common", tmp_path / "common", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "containers/toy").mkdir(parents=True)
     (tmp_path / "containers/toy/algorithm.py").touch()
     (tmp_path / "build/toy/model").mkdir(parents=True)
     (tmp_path / "build/toy/model/model.json").write_text("{}")
     (tmp_path / "build/images").mkdir()
+    shutil.copy(ROOT / "build/images/petct-tools", tmp_path / "build/images")
     tags = {name: f"{name}:{version}" for name in ("toy", "toy-invoke")}
 
     def build(user):
-        dockerfile = f"FROM {BASE}\nUSER {user}\n"
-        options = [option for tag in tags.values() for option in ("--tag", tag)]
-        subprocess.run(
-            ["docker", "build", *options, "-"], input=dockerfile, text=True, check=True, capture_output=True
-        )
-        for name, tag in tags.items():
+        dockerfile = f'FROM {BASE}\nUSER {user}\nENTRYPOINT ["true"]\nLABEL petct.layers=release {API_LABEL}='
+        for (name, tag), api in zip(tags.items(), APIS, strict=True):
+            command = ["docker", "build", "--tag", tag, "-"]
+            subprocess.run(command, input=dockerfile + api, text=True, check=True, capture_output=True)
             (tmp_path / "build/images" / name).write_text(image_id(tag) + "\n")
         return tmp_path
 
@@ -129,28 +135,61 @@ def project(image, version, tmp_path):
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("user", ["root", "0", "0:0", "root:users", '""'])
-def test_export_refuses_an_image_that_runs_as_root(project, user):
+@pytest.mark.parametrize("user", ["root", "0:0", "not.letters"])
+def test_export_refuses_an_image_that_the_platform_would_not_take(project, user):
     folder = project(user)
     ended = run("./export.sh", cwd=folder)
     assert ended.returncode == 2
-    assert "runs as root" in ended.stderr
+    assert f"found the user '{user}', expected" in ended.stderr
     assert not (folder / "dist").exists()
+    assert not (folder / "build/toy/image.tar").exists()
 
 
 @pytest.mark.docker
-def test_export_writes_the_image_and_the_models_content(project, version):
+@pytest.mark.parametrize(
+    ("options", "name"), [([], "toy-invoke"), (["--api", "invoke"], "toy-invoke"), (["--api", "exec"], "toy")]
+)
+def test_export_writes_the_image_its_packages_and_the_models_content(project, version, options, name):
     folder = project("nobody")
-    ended = run("./export.sh", cwd=folder)
+    ended = run("./export.sh", *options, cwd=folder)
     assert ended.returncode == 0, ended.stderr
     with tarfile.open(folder / f"dist/toy_{version}.tar.gz") as archive:
         file = archive.extractfile("manifest.json")
         assert file
         (manifest,) = json.load(file)
-    assert manifest["RepoTags"] == [f"toy:{version}"]
+    assert manifest["RepoTags"] == [f"{name}:{version}"]
     with tarfile.open(folder / "dist/toy_model.tar.gz") as archive:
         assert archive.getnames() == ["model.json"]
-    assert len(list((folder / "dist").iterdir())) == 2
+    packages = json.loads((folder / f"dist/toy_{version}.cdx.json").read_text())
+    assert packages["metadata"]["component"]["name"] == "petct"
+    pins = re.findall(r"^([\w-]+)==(\S+)", (ROOT / PROJECT[-1]).read_text(), re.MULTILINE)
+    assert {(part["name"], part["version"]) for part in packages["components"]} == set(pins)
+    assert all(
+        reference["hashes"] for part in packages["components"] for reference in part["externalReferences"]
+    )
+    assert len(list((folder / "dist").iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--api", "http"], "--api is one of: exec invoke; found 'http'."),
+        (["--watch", "lesions"], "--watch takes exactly one ALGORITHM, found 0."),
+        (
+            ["gepnet", "--watch", "https://a/b/"],
+            "--watch: found 'https://a/b/', expected the last part of your",
+        ),
+        (
+            ["gepnet", "--watch", "lesions"],
+            "--watch needs your token (your profile on the platform, API tokens)",
+        ),
+        (["--upload"], "There is no option '--upload'; see ./export.sh --help."),
+    ],
+)
+def test_export_refuses_options_that_it_cannot_follow(options, message):
+    ended = run("env", "--unset=GRAND_CHALLENGE_AUTHORIZATION", ROOT / "export.sh", *options)
+    assert ended.returncode == 2
+    assert message in ended.stderr
 
 
 @pytest.mark.docker

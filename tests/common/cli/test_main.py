@@ -473,7 +473,10 @@ def test_missing_package_is_exit_code_4(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(algorithms, "module", module)
     arguments = ["export", "l2snet", "--checkpoint", str(tmp_path), "--model", str(tmp_path)]
     assert main(arguments) == 4
-    assert "torch is not installed; pip install '.[openvino,evaluate,export,serve,report,dicom,cohort]'" in capsys.readouterr().err
+    assert (
+        "torch is not installed; pip install '.[openvino,evaluate,export,serve,report,dicom,cohort]'"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
