@@ -1,6 +1,5 @@
 """The commands under the platform's own runner: as processes, with what it hands over and takes back."""
 
-import json
 import os
 import shutil
 import socket
@@ -8,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,12 +14,23 @@ from common.cli.run import run
 from common.demo.phantom.phantom import make_phantom
 from common.demo.phantom.writing import write_phantom
 from tests.support.platform import REPOSITORY, save_clicks
-from tests.support.runner import Bucket, Ended, Task, definitions, ended, environment, put_model, runner, s3
+from tests.support.runner import (
+    POINTS,
+    Bucket,
+    Ended,
+    Task,
+    definitions,
+    ended,
+    environment,
+    put_model,
+    runner,
+    s3,
+    task,
+)
 
 ALGORITHM = "autopet_interactive"
 MASKS = "images/tumor-lesion-segmentation"
 APIS = ("exec", "invoke")
-POINTS = [{"point": [16, 15, 10], "name": "tumor"}]
 
 
 @pytest.fixture(scope="module")
@@ -37,29 +46,6 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("case")
     write_phantom(make_phantom(1, (20, 30, 32), (6.0, 4.0, 4.0)), folder / "input", folder / "case.mha")
     return folder / "input"
-
-
-def listed(slug: str, relative_path: str, key: str, **value: object) -> dict[str, Any]:
-    """An entry of the list, as the platform writes it."""
-    description = {"pk": 1, "title": slug, "slug": slug, "relative_path": relative_path, "kind": "Anything"}
-    return {key: description, "value": None, "file": None, "image": None, "pk": 7, **value}
-
-
-def task(pk: str, case: Path, folder: Path, *, key: str = "socket", clicks: str | None = None) -> Task:
-    """The case as a task; its clicks are in a file, also in the list as a value, or not there."""
-    files = {
-        f"images/{name}/{name}-of-{pk}.mha": next((case / "images" / name).iterdir())
-        for name in ("ct", "pet")
-    }
-    entries = [listed(name, f"images/{name}", key, image={"name": "case.mha"}) for name in ("ct", "pet")]
-    if clicks:
-        path = save_clicks(folder / f"{pk}-clicks.json", POINTS)
-        files["lesion-clicks.json"] = path
-        value = {"value": json.loads(path.read_text())} if clicks == "value" else {"file": "clicks.json"}
-        entries.append(listed("lesion-clicks", "lesion-clicks.json", key, **value))
-    files["inputs.json"] = folder / f"{pk}-inputs.json"
-    files["inputs.json"].write_text(json.dumps(entries))
-    return Task(pk, files)
 
 
 def work(bucket: Bucket, api: str, folder: Path, *tasks: Task) -> Ended:

@@ -21,13 +21,14 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.support.platform import REPOSITORY
+from tests.support.platform import REPOSITORY, save_clicks
 
 PREFIX = "GRAND_CHALLENGE_COMPONENT_"
 INPUTS, OUTPUTS = "inputs", "outputs"
 """Buckets."""
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-central-1"}
 ENVIRONMENT = REPOSITORY / "build" / "runner"
+POINTS = [{"point": [16, 15, 10], "name": "tumor"}]
 VERSIONS = ("3.12", "3.13", "3.14")
 NOTHING = b64encode(b"null").decode()
 
@@ -179,3 +180,26 @@ def ended(bucket: Bucket, tasks: Sequence[Task], log: str) -> Ended:
             results[task.pk] = json.loads(result)
             outputs[task.pk] = files
     return Ended(log, results, outputs)
+
+
+def task(pk: str, case: Path, folder: Path, *, key: str = "socket", clicks: str | None = None) -> Task:
+    """The case as a task; its clicks are in a file, also in the list as a value, or not there."""
+    files = {
+        f"images/{name}/{name}-of-{pk}.mha": next((case / "images" / name).iterdir())
+        for name in ("ct", "pet")
+    }
+    entries = [_listed(name, f"images/{name}", key, image={"name": "case.mha"}) for name in ("ct", "pet")]
+    if clicks:
+        path = save_clicks(folder / f"{pk}-clicks.json", POINTS)
+        files["lesion-clicks.json"] = path
+        value = {"value": json.loads(path.read_text())} if clicks == "value" else {"file": "clicks.json"}
+        entries.append(_listed("lesion-clicks", "lesion-clicks.json", key, **value))
+    files["inputs.json"] = folder / f"{pk}-inputs.json"
+    files["inputs.json"].write_text(json.dumps(entries))
+    return Task(pk, files)
+
+
+def _listed(slug: str, relative_path: str, key: str, **value: object) -> dict[str, Any]:
+    """An entry of the list, as the platform writes it."""
+    description = {"pk": 1, "title": slug, "slug": slug, "relative_path": relative_path, "kind": "Anything"}
+    return {key: description, "value": None, "file": None, "image": None, "pk": 7, **value}
