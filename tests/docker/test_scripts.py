@@ -5,10 +5,12 @@ import re
 import shutil
 import subprocess
 import tarfile
+from typing import get_args
 
 import pytest
 
 from common.grandchallenge.image_archive import API_LABEL, APIS
+from common.grandchallenge.interface import Instance
 from tests.docker.conftest import ALGORITHM, ROOT
 
 BASE = "python:3.11-slim-bookworm"
@@ -221,3 +223,12 @@ def test_image_is_refused_where_this_checkout_built_none(project, version, scrip
 def test_ids_of_the_images_built_are_recorded(image, version):
     for tag in (image, f"{ALGORITHM}-invoke:{version}", f"petct-tools:{version}"):
         assert (ROOT / "build/images" / tag.removesuffix(f":{version}")).read_text().strip() == image_id(tag)
+
+
+def test_machines_are_those_that_an_interface_may_name_with_their_cores_and_gib():
+    listing = (
+        'source docker/lib.sh && for name in "${!INSTANCES[@]}"; do echo "$name ${INSTANCES[$name]}"; done'
+    )
+    machines = [line.split() for line in run("bash", "-c", listing).stdout.splitlines()]
+    assert {name for name, _, _ in machines} == set(get_args(Instance))
+    assert all(name.endswith(f"-{cores}-{gib}") for name, cores, gib in machines)
