@@ -10,7 +10,8 @@ Checks the images of all algorithms, or of those named, runs them on a synthetic
 its ways to call, checks the masks as it does and prints a table: seconds and memory of the run and their limits, and
 seconds of the case in a process that is warm. The exit status is 0 where every image and mask is there and right; a mask
 of the demo's model must also reach a Dice of 0.5 against the truth. For a model of your own, it says how long a clinical
-case would take here. Run ./build.sh first. build/test/ALGORITHM keeps masks, logs and what was on stderr, warnings.txt.
+case would take here. Run ./build.sh first. build/test/ALGORITHM keeps masks, logs, what was on stderr, warnings.txt, and
+report.html, which shows the mask and its lesions.
   --instance NAME  run on as many cores and as much memory as one of the platform's machines has: cpu-2-8, cpu-2-16,
                    cpu-4-32, t4-4-16, t4-8-32, a10g-4-16, a10g-8-32 (default: the first in the algorithm's interface.json)
 Where no Docker engine answers, the algorithms run as plain processes from .venv, on input and model that must stay
@@ -22,7 +23,7 @@ EOF
 MIN_DICE=0.5
 
 row() {
-  printf '%-20s %-9s %-10s %13s %13s %8s %6s  %s\n' "$@"
+  printf '%-20s %-9s %-10s %13s %13s %8s %6s  %-8s  %s\n' "$@"
 }
 
 # Whether a model has sockets of its own instead of the algorithm's.
@@ -66,6 +67,16 @@ check() {
   input=$(case_of "$1")/input
   petct_tools --read "$input" --read "$folder/output" --read "$(model_of "$1")" \
     -- check output "$1" --input "$input" --output "$folder/output" --model "$(model_of "$1")" \
+    >>"$folder/log.txt" 2>>"$folder/warnings.txt"
+}
+
+# A page for people, beside the mask's logs.
+report() {
+  local case folder=$2 own=()
+  case=$(case_of "$1")
+  ! has_own_interface "$1" || own=(--model "$(model_of "$1")")
+  petct_tools --read "$case" --read "$(model_of "$1")" --write "$folder" -- report "$case/input" "$folder/output" \
+    --truth "$case/truth" --log "$folder/log.txt" --log "$folder/warnings.txt" "${own[@]}" --output "$folder" \
     >>"$folder/log.txt" 2>>"$folder/warnings.txt"
 }
 
@@ -136,7 +147,8 @@ verdict() {
   run_algorithm "$name" "$folder/output" >"$folder/log.txt" 2>"$folder/warnings.txt" || status=$?
   if [[ $status -ne 0 ]]; then
     echo "failed with exit code $status: $(tail -n 1 "$folder/warnings.txt")"
-  elif ! check "$name" "$folder" || ! evaluate "$name" "$folder" || ! check_images "$name" "$folder"; then
+  elif ! check "$name" "$folder" || ! evaluate "$name" "$folder" || ! report "$name" "$folder" ||
+    ! check_images "$name" "$folder"; then
     echo "refused: $(tail -n 1 "$folder/warnings.txt")"
   elif is_demo "$name" && ! awk -v dice="$(dice "$folder")" -v minimum="$MIN_DICE" 'BEGIN {exit !(dice + 0 >= minimum)}'; then
     echo "Dice is below $MIN_DICE"
@@ -173,7 +185,8 @@ test_algorithm() {
     "$(logged "$folder/log.txt" 'engine: ([^,]+)')" \
     "$(limited "$(logged "$folder/log.txt" 'done: ([0-9.]+) s')" "$(logged "$folder/log.txt" 'time_limit ([0-9]+)')")" \
     "$(limited "$(logged "$folder/log.txt" 'peak memory ([0-9]+) MiB')" "$(limit_in_mib "$name")")" \
-    "$(logged "$folder/served.txt" 'done: ([0-9.]+) s' 2>/dev/null)" "$(dice "$folder")" "$result")$'\n'
+    "$(logged "$folder/served.txt" 'done: ([0-9.]+) s' 2>/dev/null)" "$(dice "$folder")" "$result" \
+    "$(find "$folder" -maxdepth 1 -name report.html -printf "build/test/$name/%f")")$'\n'
   is_demo "$name" || estimate "$name" "$folder"
   [[ $result == passed ]]
 }
@@ -222,7 +235,7 @@ main() {
     make_case "$name"
     test_algorithm "$name" || status=1
   done
-  row algorithm instance engine seconds 'peak MiB' 'warm s' Dice verdict
+  row algorithm instance engine seconds 'peak MiB' 'warm s' Dice verdict report
   printf '%s' "$TABLE" "$ESTIMATES"
   [[ -n $DOCKER ]] || echo "not in a container"
   has_gpu || echo "without a GPU: $(if [[ -n $DOCKER ]]; then echo Docker has none to give; else echo no NVIDIA driver answers; fi)"

@@ -33,6 +33,7 @@ COMMANDS = {
     "engines": "show what this machine computes with",
     "check": "check an output folder or an image as the platform does",
     "evaluate": "compare masks with truths",
+    "report": "show a mask and its lesions on a page",
     "phantom": "make a synthetic PET/CT case",
 }
 """Name, which is also the module's in this package, and what it does."""

@@ -1,1 +1,1 @@
-"""What a person wants to see of a mask: pictures, a table of its lesions, and how they compare with the truth."""
+"""What a person wants to see of a mask: pictures, a table of lesions, and what the truth says of them."""

@@ -1,8 +1,8 @@
 """The lesions of a mask, measured on the PET.
 
-Sources: PET tumour segmentation's usual quantities; SUVpeak as in Wahl et al. 2009, "From RECIST to PERCIST",
-J Nucl Med 50 (mean in a sphere of 1 ml, placed where it is highest); the largest distance between lesions as in
-Cottereau et al. 2020, "18F-FDG PET dissemination features in diffuse large B-cell lymphoma", J Nucl Med 61.
+Sources: SUVpeak, the mean in a sphere of 1 ml placed where it is highest, as in Wahl et al. 2009, "From
+RECIST to PERCIST", J Nucl Med 50; the largest distance between lesions as in Cottereau et al. 2020, "18F-FDG
+PET dissemination features in diffuse large B-cell lymphoma", J Nucl Med 61.
 """
 
 from collections.abc import Sequence
@@ -127,7 +127,7 @@ def _measure(
 def _peak(
     inside: NDArray[np.bool_], window: Window, pet: NDArray[np.float32], sphere: NDArray[np.float32]
 ) -> float:
-    """The highest mean in the sphere around the lesion's voxels; of the sphere, what is in the image counts."""
+    """The highest mean in the sphere around one of the lesion's voxels; what is in the image counts."""
     reach = [size // 2 for size in sphere.shape]
     ends = list(zip(window, reach, pet.shape, strict=True))
     around = tuple(slice(max(0, part.start - far), min(size, part.stop + far)) for part, far, size in ends)

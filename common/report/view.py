@@ -1,11 +1,14 @@
 """An image turned so that a reader sees the patient upright, as radiologists look at patients."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.geometry import Geometry, triple
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,10 @@ class View:
             triple(spacing[axis] for axis in axes),
         )
 
-    def turn(self, volume: NDArray[np.generic]) -> NDArray[np.generic]:
+    def turn(self, volume: NDArray[T]) -> NDArray[T]:
         """A view of the volume (z, y, x) whose axes run from head to foot, front to back, right to left."""
         turned = volume.transpose(self.axes)
-        return np.flip(turned, [axis for axis, flip in enumerate(self.flips) if flip])
+        return np.flip(turned, tuple(axis for axis, flip in enumerate(self.flips) if flip))
 
     def place(self, point: tuple[float, float, float], shape: tuple[int, ...]) -> tuple[float, float, float]:
         """Where a point in voxels (x, y, z) of a volume of that shape (z, y, x) lies in the turned one."""
