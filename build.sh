@@ -18,6 +18,8 @@ What the images compute with; without either option it is NVIDIA GPUs by TensorR
 NVIDIA's packages cannot be had, everything is made as with --cpu.
   --cpu                      CPUs alone: smaller images, and models without engines for GPUs
   --cuda                     NVIDIA GPUs by ONNX Runtime, for those that TensorRT-RTX does not serve (V100)
+What else the images hold:
+  --dicom                    pydicom and its decoders, for sockets of DICOM instances
 What TensorRT-RTX's engines in the model are compiled for, and what else is in the model:
   --targets 7.5|default|all  GPUs of compute capability 7.5 (T4), those from 8.0 on, or both (default: all)
   --batch-mirrorings         engines that also take all mirrorings of a tile at once
@@ -40,6 +42,7 @@ read_arguments() {
   FILES=()
   FOLDS=
   VARIANT=tensorrt
+  DICOM=
   WEIGHTS=()
   ENGINES=()
   SETTINGS=()
@@ -47,6 +50,7 @@ read_arguments() {
     case $1 in
       --help) usage && exit ;;
       --cpu | --cuda) choose_variant "${1#--}" ;;
+      --dicom) DICOM=yes ;;
       --batch-mirrorings | --no-cpu) ENGINES+=("$1") ;;
       -*) read_option "$1" "${2:-}" && shift ;;
       *) names+=("$1") ;;
@@ -176,6 +180,14 @@ build_basis() {
       go_on_without_tensorrt "$(log_of "$TENSORRT_IMAGE")"
     fi
   fi
+  [[ -z $DICOM ]] || add_dicom
+}
+
+add_dicom() {
+  provide_wheels dicom
+  build_image "$DICOM_IMAGE" "${INDEXES[@]}" --build-arg "RUNTIME=$BASIS" "$ROOT/docker/dicom"
+  BASIS=$DICOM_IMAGE
+  LAYERS+=' dicom'
 }
 
 build_tools() {

@@ -7,6 +7,7 @@ BASE_IMAGE=python:3.11-slim-bookworm
 RUNTIME_IMAGE=petct-runtime:$VERSION
 TENSORRT_IMAGE=petct-tensorrt:$VERSION
 CUDA_IMAGE=petct-cuda:$VERSION
+DICOM_IMAGE=petct-dicom:$VERSION
 TOOLS_IMAGE=petct-tools:$VERSION
 VENV=$ROOT/.venv
 

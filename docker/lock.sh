@@ -18,6 +18,7 @@ LAYERS=(
   "docker/runtime"
   "docker/tensorrt docker/runtime"
   "docker/cuda docker/runtime"
+  "docker/dicom docker/runtime"
   "docker/tools docker/runtime"
   "docker/nvrtc docker/runtime docker/tensorrt docker/tools"
   "docker/release"

@@ -33,6 +33,7 @@ COMMANDS = {
     "engines": "show what this machine computes with",
     "check": "check an output folder or an image as the platform does",
     "evaluate": "compare masks with truths",
+    "convert": "make a case from DICOM series",
     "report": "show a mask and its lesions on a page",
     "phantom": "make a synthetic PET/CT case",
 }

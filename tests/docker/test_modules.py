@@ -39,7 +39,7 @@ FOR_TRAINING_AND_TESTS = {
     "torch",
 }
 LAYERS = [
-    *(f"docker/{name}" for name in ("runtime", "tensorrt", "cuda", "tools", "nvrtc", "cohort")),
+    *(f"docker/{name}" for name in ("runtime", "tensorrt", "cuda", "dicom", "tools", "nvrtc", "cohort")),
     "tests",
 ]
 LEFT_OUT = re.compile(

@@ -16,7 +16,7 @@ case $1 in
     ;;
 esac
 """
-LAYERS = ("runtime", "tensorrt", "cuda", "tools", "nvrtc")
+LAYERS = ("runtime", "tensorrt", "cuda", "dicom", "tools", "nvrtc")
 
 
 @pytest.fixture
@@ -68,6 +68,17 @@ def test_cpu_leaves_out_all_of_nvidias_parts(checkout):
         "toy-invoke": ["petct-runtime"],
     }
     assert "--tensorrt" not in exported(checkout)
+
+
+def test_dicom_is_put_on_what_algorithms_stand_on_and_not_on_the_tools(checkout):
+    _, images = build(checkout, "--cpu", "--dicom")
+    assert images == {
+        "petct-runtime": [],
+        "petct-dicom": ["petct-runtime"],
+        "petct-tools": ["petct-runtime"],
+        "toy": ["petct-dicom"],
+        "toy-invoke": ["petct-dicom"],
+    }
 
 
 def test_cuda_is_the_algorithms_basis_and_not_the_tools(checkout):

@@ -186,7 +186,17 @@ def test_run_is_tabulated_as_not_in_a_container(built):
     assert ended.returncode == 0, ended.stderr
     header, row, note, *more = ended.stdout.splitlines()
     assert header.split()[0] == "algorithm"
-    assert row.split() == ["toy", "none", "cpu", "1.5", "77", "0.5", "0.900", "passed", "build/test/toy/report.html"]
+    assert row.split() == [
+        "toy",
+        "none",
+        "cpu",
+        "1.5",
+        "77",
+        "0.5",
+        "0.900",
+        "passed",
+        "build/test/toy/report.html",
+    ]
     assert note == "not in a container"
     assert not Path("/proc", (built.calls / "served").read_text().strip()).exists(), "the server has ended"
     assert more == ([] if Path("/dev/nvidiactl").exists() else ["without a GPU: no NVIDIA driver answers"])

@@ -36,7 +36,9 @@ def test_lesions_are_found_missed_and_false() -> None:
 
 def test_without_a_lesion_in_the_truth_all_are_false() -> None:
     result = compared((slice(0, 2), slice(2, 4)))
-    assert (result.true, result.found, result.false) == ((), frozenset(), {1})
+    assert not result.true
+    assert not result.found
+    assert result.false == {1}
 
 
 def test_an_empty_mask_misses_everything() -> None:

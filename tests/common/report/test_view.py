@@ -22,7 +22,7 @@ def test_every_right_angled_image_shows_the_patient_upright(
     order: tuple[int, ...], flips: tuple[bool, ...]
 ) -> None:
     volume, direction = upright()
-    volume = np.flip(volume.transpose(order), [axis for axis in range(3) if flips[axis]])
+    volume = np.flip(volume.transpose(order), tuple(axis for axis in range(3) if flips[axis]))
     # Columns of the direction are the image's axes x, y, z; the array's are z, y, x.
     columns = direction[:, ::-1][:, list(order)] * np.where(flips, -1, 1)
     size = volume.shape[::-1]
