@@ -76,8 +76,11 @@ def test_sockets_of_dicom_instances_are_read_the_same_way(
         (case / name).symlink_to(study / name)
     assert main([*arguments(case.parent, tmp_path / "sockets", golden_model), "--dicom", "seg"]) == 0
     assert main(arguments(study, tmp_path / "series", golden_model)) == 0
-    masks = [next((tmp_path / name / "images").glob("*/*.mha")) for name in ("sockets", "series")]
-    np.testing.assert_array_equal(*(read_image(mask).voxels for mask in masks))
+    found, expected = (
+        read_image(next((tmp_path / name / "images").glob("*/*.mha"))).voxels
+        for name in ("sockets", "series")
+    )
+    np.testing.assert_array_equal(found, expected)
     assert (tmp_path / "sockets/dicom/seg.dcm").exists()
 
 

@@ -1,5 +1,8 @@
 """Masks as DICOM, read back by pydicom, highdicom, ITK and rt-utils."""
 
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +130,16 @@ def test_a_second_library_reads_the_structures(tmp_path: Path) -> None:
     found = read.transpose(2, 0, 1)
     assert 2 * (found & (block > 0)).sum() / (found.sum() + block.sum()) > 0.85  # it rounds lines to voxels
     np.testing.assert_array_equal(np.flatnonzero(found.any(axis=(1, 2))), np.arange(2, 9))
+
+
+@pytest.mark.parametrize("kind", ["seg", "rtstruct"])
+def test_a_validator_has_nothing_to_say(kind: Any, mask: Mask, image: DicomImage, tmp_path: Path) -> None:
+    """`dciodvfy` of dicom3tools prints the object's name alone."""
+    if shutil.which("dciodvfy") is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)("skipped: dciodvfy is not here")
+    path = write_dicom(kind, mask, image, LABELS, "gepnet", tmp_path)
+    said = subprocess.run(["dciodvfy", path], check=True, capture_output=True, text=True)
+    assert (said.stdout + said.stderr).split() == ["Segmentation" if kind == "seg" else "RTStructureSet"]
 
 
 @pytest.mark.parametrize("kind", ["seg", "rtstruct"])
