@@ -106,7 +106,7 @@ def write_enhanced_pet(folder: Path, suv: NDArray[Any], geometry: Geometry) -> P
     measures.PixelSpacing = [geometry.spacing[1], geometry.spacing[0]]
     measures.SliceThickness = geometry.spacing[2]
     axes = np.reshape(geometry.direction, (3, 3))
-    orientation.ImageOrientationPatient = [*axes[:, 0], *axes[:, 1]]
+    orientation.ImageOrientationPatient = [_decimal(value) for value in (*axes[:, 0], *axes[:, 1])]
     rescale.RescaleSlope, rescale.RescaleIntercept, rescale.RescaleType = _decimal(slope), "0", "US"
     shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
     shared.PixelValueTransformationSequence, shared.RealWorldValueMappingSequence = [rescale], [mapping]
