@@ -69,6 +69,10 @@ class Session:
         self._engines.release()
         return self._segment(input_dir, output_dir, start)
 
+    def forget(self) -> None:
+        """Keep the mask of the case before when the next one begins."""
+        self._mask = None
+
     def _remove_earlier_mask(self) -> None:
         if self._mask is not None:
             self._mask.unlink(missing_ok=True)

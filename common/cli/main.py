@@ -11,9 +11,9 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from importlib import import_module
-from typing import NoReturn, Protocol, cast
+from typing import NoReturn
 
+from common.cli.commands import parser_of
 from common.cli.log import log_to_standard_streams
 from common.errors import MachineError, PetctError
 from common.inference.engines.worker import is_stuck
@@ -24,35 +24,9 @@ MIN_MEMORY = 256 * MIB
 """What the imports take; with less, those of NumPy's and SciPy's libraries do not always return."""
 INTERRUPTED = 130
 """Exit code, as shells have it: 128 and the signal's number."""
-COMMANDS = {
-    "run": "segment one case as the platform lays it out",
-    "serve": "segment one case after the other by the platform's HTTP calls",
-    "invoke": "call a server as the platform does",
-    "export": "make a model folder from a training checkpoint",
-    "settings": "show or change a model folder's settings",
-    "engines": "show what this machine computes with",
-    "check": "check an output folder or an image as the platform does",
-    "evaluate": "compare masks with truths",
-    "convert": "make a case from DICOM series",
-    "report": "show a mask and its lesions on a page",
-    "phantom": "make a synthetic PET/CT case",
-}
-"""Name, which is also the module's in this package, and what it does."""
 NOT_IN_IMAGES = re.compile(
     r"common\.(cohort|demo|evaluation|export|report|viewer)|containers\.\w+\.(export|demo)"
 )
-
-
-class Command(Protocol):
-    """What a command's module has."""
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the command's arguments."""
-        ...
-
-    def execute(self, arguments: argparse.Namespace) -> None:
-        """Do what the command is for; `arguments.start` is when petct started (`time.monotonic`)."""
-        ...
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,15 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str], start: float) -> None:
-    root = argparse.ArgumentParser(prog="petct", description="PET/CT segmentation for Grand Challenge.")
-    commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
-    for name, text in COMMANDS.items():
-        parser = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
-        if name == chosen:  # the others' modules need not be there
-            command = cast(Command, import_module(f"{__package__}.{name}"))
-            command.add_arguments(parser)
-            parser.set_defaults(execute=command.execute)
+    root = parser_of({chosen})  # the others' modules need not be there
     parsed = root.parse_args(arguments, argparse.Namespace(start=start))
     log_to_standard_streams()
     parsed.execute(parsed)

@@ -1,4 +1,4 @@
-"""How long a clinical case takes with a model, from the time of one tile on this machine."""
+"""How long cases take with a model, from the time of one tile on this machine."""
 
 import numpy as np
 
@@ -21,15 +21,30 @@ def estimate(network: Network, engines: EnginePool) -> str:
 
     Raises as `EnginePool.load`.
     """
-    with engines.at_work() as pool:
-        engine = pool.load(network.name, network.files(network.folds[0]), network.host_tile_memory)
-        tile = np.zeros(engine.tile_shape[1:], np.float32)
-        _, seconds = timed(engine.stream([tile, tile]))
-    plans = network.nnunet_plans
-    tiles = len(TileGrid(network_shape(CLINICAL, plans), plans.patch, STEP))
-    passes = len(network.folds) * len(all_mirrorings(network.mirror_axes))
+    seconds = seconds_of_tile(network, engines)
+    tiles, passes = tiles_of(CLINICAL, network), passes_of(network)
     minutes = tiles * seconds / 60
     return (
         f"a clinical case: {tiles} tiles of {seconds:.2f} s, {minutes:.1f} min for one pass, "
         f"{passes * minutes:.1f} min for {passes} (all folds and mirrorings)"
     )
+
+
+def seconds_of_tile(network: Network, engines: EnginePool) -> float:
+    """What a tile takes on the engine that the network gets here; raises as `EnginePool.load`."""
+    with engines.at_work() as pool:
+        engine = pool.load(network.name, network.files(network.folds[0]), network.host_tile_memory)
+        tile = np.zeros(engine.tile_shape[1:], np.float32)
+        _, seconds = timed(engine.stream([tile, tile]))
+    return seconds
+
+
+def tiles_of(geometry: Geometry, network: Network) -> int:
+    """How many tiles an image has, without a border of zeros."""
+    plans = network.nnunet_plans
+    return len(TileGrid(network_shape(geometry, plans), plans.patch, STEP))
+
+
+def passes_of(network: Network) -> int:
+    """All folds in all mirrorings."""
+    return len(network.folds) * len(all_mirrorings(network.mirror_axes))

@@ -7,6 +7,7 @@ from pathlib import Path
 from common.errors import InputError, PetctError
 from common.grandchallenge.images import SUFFIXES
 from common.grandchallenge.interface import Interface
+from common.inference.progress import Progress
 from common.report.page import Row, overview, thumbnail
 from common.report.study import read_study
 from common.report.writing import PAGE, facts_of, write_report, write_table, write_text
@@ -39,7 +40,11 @@ def write_reports(
         raise InputError(
             f"{cases}: no case, expected a folder with images/ in it, or a folder of such folders"
         )
-    rows = [_row(folder, masks, output, truths, interface) for folder in folders]
+    rows = []
+    with Progress(len(folders), "reports") as progress:
+        for folder in folders:
+            rows.append(_row(folder, masks, output, truths, interface))
+            progress.step()
     write_overview(rows, output)
     return output / OVERVIEW
 
