@@ -52,6 +52,7 @@ def _is_plain(tensor: torch.Tensor) -> bool:
         and tensor.device.type == "cpu"
         and not tensor.is_quantized
         and not tensor.is_complex()
+        and tensor.nbytes <= tensor.untyped_storage().nbytes()  # else one value stands for any number of them
     )
 
 
