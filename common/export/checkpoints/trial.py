@@ -14,10 +14,13 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from common.errors import MachineError, ModelError, PetctError
 from common.memory import MIB
@@ -37,6 +40,16 @@ class Limits(NamedTuple):
     """Bytes, besides what the process has before it begins."""
     seconds: int
     """Of the processor."""
+
+
+class _Server(NamedTuple):
+    process: subprocess.Popen[bytes]
+    connection: Connection
+
+    def end(self) -> None:
+        """Wait until it has noticed that no more requests come."""
+        self.connection.close()
+        self.process.wait()
 
 
 def read_within(limits: Limits, read: Callable[[Path], T], path: Path) -> T:
@@ -63,57 +76,42 @@ def _refusal(limits: Limits, read: Callable[[Path], object], path: Path) -> str 
     request = [read.__module__, read.__qualname__, os.fspath(path), *limits]
     server = _server()
     try:
-        _stream(server.stdin).write(f"{json.dumps(request)}\n")
-        _stream(server.stdin).flush()
-        answer = _stream(server.stdout).readline()
-    except OSError:
-        answer = ""
-    if not answer:
+        server.connection.send_bytes(json.dumps(request).encode())
+        refusal: str | None = json.loads(server.connection.recv_bytes())
+    except (OSError, EOFError) as error:
         _server.cache_clear()
-        server.kill()
         raise MachineError(
             f"{path}: the process that reads checkpoints first has ended; use a machine with more memory"
-        )
-    refusal: str | None = json.loads(answer)
+        ) from error
     return refusal
 
 
 @cache
-def _server() -> subprocess.Popen[str]:
-    command = [sys.executable, "-P", "-m", __name__]
+def _server() -> _Server:
+    ours, theirs = Pipe()
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a process of one thread may fork
-    environment = os.environ | threads | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    server = subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__, str(theirs.fileno())],
+        env=os.environ | threads | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        text=True,
+        pass_fds=[theirs.fileno()],
     )
-    atexit.register(_end, server)
+    theirs.close()
+    server = _Server(process, ours)
+    atexit.register(server.end)
     return server
 
 
-def _end(server: subprocess.Popen[str]) -> None:
-    server.kill()
-    server.communicate()
-
-
-def _stream(stream: IO[str] | None) -> IO[str]:
-    assert stream is not None
-    return stream
-
-
-def _serve() -> None:
-    """Answer each line of stdin, the arguments of `_try`, by a line of stdout, the message or null."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    for line in sys.stdin:
-        module, function, path, *limits = json.loads(line)
-        read = getattr(import_module(module), function)
-        answers.write(f"{json.dumps(_try(read, Path(path), Limits(*limits)))}\n")
-        answers.flush()
+def _serve(requests: Connection) -> None:
+    """Answer each request, the arguments of `_try`, by the message or null, until no more can come."""
+    with suppress(EOFError):
+        while True:
+            module, function, path, *limits = json.loads(requests.recv_bytes())
+            read = getattr(import_module(module), function)
+            gc.freeze()  # what was imported is not to be searched, and so copied, by each process
+            requests.send_bytes(json.dumps(_try(read, Path(path), Limits(*limits))).encode())
 
 
 def _try(read: Callable[[Path], object], path: Path, limits: Limits) -> str | None:
@@ -169,4 +167,4 @@ def _message(read: Callable[[Path], Any], path: Path) -> str:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(Connection(int(sys.argv[1])))

@@ -1,6 +1,7 @@
 import builtins
 import os
 import pickle
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -128,3 +129,31 @@ def test_a_cut_pickle_inside_a_whole_archive_is_refused(tmp_path: Path, length: 
             content = whole.read(name)
             cut.writestr(name, content[:length] if name.endswith("data.pkl") else content)
     assert "cut.pth: " in refusal(tmp_path / "cut.pth")
+
+
+BOMBS = {
+    "a tuple that doubles a hundred times": b"\x80\x02})" + b"q\x00h\x00\x86" * 100 + b"K\x01s.",
+    "a tuple nested a hundred thousand times": b"\x80\x02})" + b"\x85" * 10**5 + b"K\x01s.",
+}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS.keys())
+def test_a_bomb_is_refused_in_time(tmp_path: Path, bomb: bytes, zipped: bool) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.zeros(3)}, tmp_path / "whole.pth")
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "whole.pth") as whole, zipfile.ZipFile(path, "w") as target:
+            for name in whole.namelist():
+                target.writestr(name, bomb if name.endswith("data.pkl") else whole.read(name))
+    else:
+        numbers = b"".join(pickle.dumps(number, 2) for number in (0x1950A86A20F9469CFC6C, 1001, {}))
+        path.write_bytes(numbers + bomb)
+    started = time.monotonic()
+    assert "a.pth: more than 1024 MiB and 4 s suffice to read" in refusal(path)
+    assert time.monotonic() - started < 10
+
+
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.pth")
+    assert "a.pth: a pipe or device, expected a file" in refusal(tmp_path / "a.pth")

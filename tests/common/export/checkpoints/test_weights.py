@@ -71,8 +71,9 @@ def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
         torch.zeros(3, device="meta"),
         torch.zeros(3).to_sparse(),
         torch.zeros(3, dtype=torch.complex64),
+        torch.zeros(1).expand(10**6),
     ],
-    ids=["no values", "sparse", "complex"],
+    ids=["no values", "sparse", "complex", "one value for all"],
 )
 def test_tensors_without_a_value_for_each_element_are_refused(tensor: torch.Tensor) -> None:
     with pytest.raises(ModelError, match=r"not as training leaves them: b; expected tensors with a value"):
