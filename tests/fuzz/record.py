@@ -46,14 +46,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Kills:
-    """Runs that SIGKILL ended at random moments."""
+    """A command that SIGKILL ended at random moments."""
 
+    command: str
     seed: int
     kills: int
-    before: int
-    """Of these, left no mask."""
-    after: int
-    """Left the whole mask, that of a run that was left alone."""
+    nothing: int
+    """Of these, left nothing that anyone takes for whole."""
+    whole: int
+    """Left what the command writes when it is left alone."""
     failures: int
     version: str = field(default_factory=version)
     day: str = field(default_factory=today)
@@ -64,7 +65,7 @@ class Record:
     """All that was tried."""
 
     runs: tuple[Run, ...] = ()
-    kills: Kills | None = None
+    kills: tuple[Kills, ...] = ()
 
 
 def read_record() -> Record:

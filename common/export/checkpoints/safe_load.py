@@ -36,7 +36,7 @@ NUMPY_NUMBERS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
 # checks little before use: altering files at random gave every one of these.
 DAMAGED = (
     *(RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError),
-    struct.error,
+    *(struct.error, zipfile.BadZipFile),
 )
 
 

@@ -154,6 +154,16 @@ def test_a_bomb_is_refused_in_time(tmp_path: Path, bomb: bytes, zipped: bool) ->
     assert time.monotonic() - started < 10
 
 
+def test_an_archive_of_several_disks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.zeros(3)}, path)
+    content = path.read_bytes()
+    end = content.rindex(b"PK\x05\x06")
+    locator = b"PK\x06\x07" + (0).to_bytes(4, "little") + (0).to_bytes(8, "little") + (2).to_bytes(4, "little")
+    path.write_bytes(content[:end] + locator + content[end:])
+    assert "a.pth: damaged or no torch checkpoint (BadZipFile)" in refusal(path)
+
+
 def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.pth")
     assert "a.pth: a pipe or device, expected a file" in refusal(tmp_path / "a.pth")
