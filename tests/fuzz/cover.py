@@ -48,8 +48,9 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="keep the result in record.json")
     arguments = parser.parse_args()
     logging.disable()
-    Unpickler.load = atheris.instrument_func(Unpickler.load)
-    safe_load.read_within = safe_pickle.read_within = _read_here_too  # type: ignore[assignment]
+    Unpickler.load = atheris.instrument_func(Unpickler.load)  # type: ignore[method-assign]
+    for module in (safe_load, safe_pickle):
+        vars(module)["read_within"] = _read_here_too
     arguments.keep.mkdir(parents=True, exist_ok=True)
     failures = 0
     with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:

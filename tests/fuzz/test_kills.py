@@ -18,7 +18,8 @@ IN_A_PROCESS = "from tests.fuzz.test_kills import kill_at_each_step; kill_at_eac
 
 def kill_at_each_step(folder: str, *earlier: str) -> None:
     """Print which masks are there after SIGKILL at each step of writing one, and after its end."""
-    found, goes_on = [], True
+    found: list[list[tuple[str, str]]] = []
+    goes_on = True
     while goes_on:
         for path in Path(folder).glob("*"):
             path.unlink()

@@ -36,9 +36,17 @@ def load_weights(
     network.eval()
 
 
-def require_plain(weights: Mapping[str, torch.Tensor], source: Path) -> None:
-    """Raise `ModelError` for tensors that are no plain numbers: sparse, quantised, or without values."""
-    strange = [str(name) for name, tensor in weights.items() if not _is_plain(tensor)]
+def require_plain(weights: Mapping[str, torch.Tensor], source: Path, *, of_any_network: bool = True) -> None:
+    """Raise `ModelError` for tensors that are no plain numbers: sparse, quantised, or without values.
+
+    Where the file itself tells the network's size (`of_any_network`), one value may not stand for many, which
+    takes no room in the file, but any amount of memory later.
+    """
+    strange = [
+        str(name)
+        for name, tensor in weights.items()
+        if not _is_plain(tensor) or (of_any_network and tensor.nbytes > tensor.untyped_storage().nbytes())
+    ]
     if strange:
         raise ModelError(
             f"{source}: {'; '.join(_some('not as training leaves them', strange))}; expected tensors with a "
@@ -52,7 +60,6 @@ def _is_plain(tensor: torch.Tensor) -> bool:
         and tensor.device.type == "cpu"
         and not tensor.is_quantized
         and not tensor.is_complex()
-        and tensor.nbytes <= tensor.untyped_storage().nbytes()  # else one value stands for any number of them
     )
 
 

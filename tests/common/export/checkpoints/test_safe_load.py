@@ -147,8 +147,8 @@ def test_a_bomb_is_refused_in_time(tmp_path: Path, bomb: bytes, zipped: bool) ->
             for name in whole.namelist():
                 target.writestr(name, bomb if name.endswith("data.pkl") else whole.read(name))
     else:
-        numbers = b"".join(pickle.dumps(number, 2) for number in (0x1950A86A20F9469CFC6C, 1001, {}))
-        path.write_bytes(numbers + bomb)
+        head = (0x1950A86A20F9469CFC6C, 1001, {})  # type: tuple[int, int, dict[str, int]]
+        path.write_bytes(b"".join(pickle.dumps(part, 2) for part in head) + bomb)
     started = time.monotonic()
     assert "a.pth: more than 1024 MiB and 4 s suffice to read" in refusal(path)
     assert time.monotonic() - started < 10
@@ -159,7 +159,9 @@ def test_an_archive_of_several_disks_is_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(3)}, path)
     content = path.read_bytes()
     end = content.rindex(b"PK\x05\x06")
-    locator = b"PK\x06\x07" + (0).to_bytes(4, "little") + (0).to_bytes(8, "little") + (2).to_bytes(4, "little")
+    locator = (
+        b"PK\x06\x07" + (0).to_bytes(4, "little") + (0).to_bytes(8, "little") + (2).to_bytes(4, "little")
+    )
     path.write_bytes(content[:end] + locator + content[end:])
     assert "a.pth: damaged or no torch checkpoint (BadZipFile)" in refusal(path)
 

@@ -59,7 +59,7 @@ def complains(_: Path) -> None:
 
 def is_nested_too_deep(_: Path) -> int:
     nested: tuple[object, ...] = ()
-    for _ in range(20_000):
+    for _depth in range(20_000):
         nested = (nested,)
     return hash(nested)
 

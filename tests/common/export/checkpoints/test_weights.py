@@ -78,3 +78,7 @@ def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
 def test_tensors_without_a_value_for_each_element_are_refused(tensor: torch.Tensor) -> None:
     with pytest.raises(ModelError, match=r"not as training leaves them: b; expected tensors with a value"):
         require_plain({"a": torch.zeros(2), "b": tensor}, Path("x.pth"))
+
+
+def test_one_value_may_stand_for_all_where_the_network_is_known() -> None:
+    require_plain({"a": torch.zeros(1).expand(10**6)}, SOURCE, of_any_network=False)
