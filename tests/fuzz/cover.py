@@ -73,7 +73,10 @@ def cover(reader: Reader, scratch: Path, arguments: argparse.Namespace) -> Run:
         with (scratch / f"{reader.name}.log").open("w") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-        _fuzz(reader, scratch / reader.name / reader.file, shared, arguments)
+        try:
+            _fuzz(reader, scratch / reader.name / reader.file, shared, arguments)
+        except SystemExit as ended:  # whose way out would remove the folder that others still need
+            os._exit(int(ended.code or 0))
     _, status, usage = os.wait4(process, 0)
     tried, done, refused, slowest = STATE.unpack_from(shared)
     if status:
