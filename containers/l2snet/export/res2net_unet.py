@@ -38,7 +38,7 @@ def load_localiser(path: Path) -> nn.Module:
         isinstance(tensor, torch.Tensor) for tensor in weights.values()
     ):
         raise ModelError(f"{path}: found no tensors by name, expected the 2D network's state_dict")
-    require_plain(weights, path, of_any_network=False)
+    require_plain(weights, path)
     named = {
         str(name).removeprefix("module.").replace("encoder.model.", "encoder.", 1): tensor
         for name, tensor in weights.items()

@@ -1,7 +1,6 @@
 import builtins
 import os
 import pickle
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -139,7 +138,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS.keys())
-def test_a_bomb_is_refused_in_time(tmp_path: Path, bomb: bytes, zipped: bool) -> None:
+def test_a_bomb_is_refused_at_the_limits(tmp_path: Path, bomb: bytes, zipped: bool) -> None:
     path = tmp_path / "a.pth"
     torch.save({"a": torch.zeros(3)}, tmp_path / "whole.pth")
     if zipped:
@@ -149,9 +148,7 @@ def test_a_bomb_is_refused_in_time(tmp_path: Path, bomb: bytes, zipped: bool) ->
     else:
         head = (0x1950A86A20F9469CFC6C, 1001, {})  # type: tuple[int, int, dict[str, int]]
         path.write_bytes(b"".join(pickle.dumps(part, 2) for part in head) + bomb)
-    started = time.monotonic()
     assert "a.pth: more than 1024 MiB and 4 s suffice to read" in refusal(path)
-    assert time.monotonic() - started < 10
 
 
 def test_an_archive_of_several_disks_is_refused(tmp_path: Path) -> None:
