@@ -1,6 +1,7 @@
 """Trained folds as the ONNX files and the numbers of one network of a model folder."""
 
 import logging
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Generic, TypeVar
 
 import torch
 
+from common.errors import MachineError
 from common.export.onnx.measure import tile_memory
 from common.export.onnx.parity import measure_parity
 from common.export.onnx.write import Graph
 from common.inference.network import Fold, Network
 from common.memory import MIB
 from common.nnunet.plans import Plans
+from common.sizes import at_least, at_most
 
 logger = logging.getLogger(__name__)
 
@@ -76,11 +79,11 @@ def export_network(
     ModelError
         The logits differ, or are not finite, or a fold is of another make than the first.
     MachineError
-        Memory runs out.
+        Memory runs out, or the disk has no room for all folds.
 
     """
     compared = (len(channels), *(parity_patch or patch))
-    exporter = _Exporter(folder, name, load, arrange, (len(channels), *patch), compared)
+    exporter = _Exporter(folder, name, len(folds), load, arrange, (len(channels), *patch), compared)
     exported = tuple(
         exporter.export(fold, f"{name}, fold {number} of {len(folds)}")
         for number, fold in enumerate(folds, start=1)
@@ -106,12 +109,13 @@ class _Exporter(Generic[TorchNetwork]):
         self,
         folder: Path,
         name: str,
+        count: int,
         load: Callable[[str], TorchNetwork],
         arrange: Callable[[TorchNetwork], torch.nn.Module],
         tile_shape: tuple[int, ...],
         compared: tuple[int, ...],
     ) -> None:
-        self._folder, self._name = folder, name
+        self._folder, self._name, self._count = folder, name, count
         self._load, self._arrange = load, arrange
         self._tile_shape, self._compared = tile_shape, compared
         self._graph: Graph | None = None
@@ -124,6 +128,8 @@ class _Exporter(Generic[TorchNetwork]):
         path = self.path(fold)
         logger.info("%s: exporting %s", progress, path.name)
         network = self._load(fold)
+        if self._graph is None:
+            _require_room(self._folder, network, self._count)
         arranged = self._arrange(network)
         self._graph = self._graph or Graph(arranged, self._tile_shape)
         self._graph.write(arranged, path)
@@ -137,3 +143,14 @@ class _Exporter(Generic[TorchNetwork]):
             time.monotonic() - start,
         )
         return Fold(name=fold, path=path, parity=parity)
+
+
+def _require_room(folder: Path, network: torch.nn.Module, folds: int) -> None:
+    """Raise `MachineError` where the weights of so many folds do not fit on the disk."""
+    weights = sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))
+    needed, disk = folds * weights, shutil.disk_usage(folder)
+    if needed > disk.free and disk.total:
+        raise MachineError(
+            f"{folder}: the network's {folds} folds need {at_least(needed, MIB)} MiB, "
+            f"{at_most(disk.free, MIB)} MiB are free; make room there, or give another --model"
+        )

@@ -1,14 +1,12 @@
 """Give every reader of strangers' files many damaged and hostile ones, each drawn from a seed.
 
-    PYTHONPATH=. .venv/bin/python -m tests.fuzz.run --inputs 100000 [--reader nii_gz] [--keep /tmp/found]
+    PYTHONPATH=. .venv/bin/python -m tests.fuzz.run --inputs 100000 [--reader nii_gz] [--record]
 
 Each input must be read, or refused with the reader's own failure in one line, with nothing on stderr. It may
 take 10 s of processor time and 2 GiB of memory. Readers run in a process of their own, which may crash; a new
 one goes on with the next input. Files that failed are kept in a folder, named after reader and number; the
-number is the seed.
-
-With `--coverage` inputs come from `atheris` (`pip install atheris`, no part of the locks) instead, which
-looks for those that reach new code, until it is stopped or finds a failure.
+number is the seed. `--record` writes what came of it to `record.json`, of which the page
+`docs/reliability.md` is made.
 """
 
 import argparse
@@ -27,8 +25,8 @@ from pathlib import Path
 from random import Random
 
 from common.errors import PetctError
-from common.export.checkpoints import safe_pickle
 from tests.fuzz.readers import Reader, readers
+from tests.fuzz.record import Run, add_run
 
 SECONDS = 10
 MEMORY = 2 << 30
@@ -47,18 +45,19 @@ def main() -> int:
     parser.add_argument(
         "--keep", type=Path, default=Path("fuzz-failures"), help="folder for files that failed"
     )
-    parser.add_argument("--coverage", action="store_true", help="let atheris choose the inputs of one reader")
+    parser.add_argument("--record", action="store_true", help="keep the result in record.json")
     arguments = parser.parse_args()
     logging.disable()
-    safe_pickle._ends_within_limits = _forked_trial  # a process for each input would take hours
     failures = 0
     with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
         chosen = [r for r in readers(Path(scratch)) if r.name in (arguments.reader or [r.name])]
-        if arguments.coverage:
-            return _cover(chosen[0], Path(scratch))
         print("reader               inputs    read  refused  most seconds  peak MiB  failures")
         for reader in chosen:
-            failures += _try(reader, Path(scratch), range(arguments.first, arguments.inputs), arguments.keep)
+            numbers = range(arguments.first, arguments.first + arguments.inputs)
+            run = try_reader(reader, Path(scratch), numbers, arguments.keep)
+            failures += run.failures
+            if arguments.record:
+                add_run(run)
     return failures > 0
 
 
@@ -77,7 +76,9 @@ def check(reader: Reader, path: Path) -> bool:
     return True
 
 
-def _try(reader: Reader, scratch: Path, numbers: range, keep: Path) -> int:
+def try_reader(reader: Reader, scratch: Path, numbers: range, keep: Path) -> Run:
+    """Give a reader the inputs of these seeds, and print what came of it."""
+    started = time.monotonic()
     shared = mmap.mmap(-1, STATE.size)
     STATE.pack_into(shared, 0, numbers.start, 0, 0, 0.0)
     log = scratch / f"{reader.name}.log"
@@ -102,7 +103,18 @@ def _try(reader: Reader, scratch: Path, numbers: range, keep: Path) -> int:
         f"{reader.name:18} {len(numbers):8} {done:7} {refused:8} {slowest:13.2f} {peak >> 10:9} {failures:9}",
         flush=True,
     )
-    return failures
+    return Run(
+        reader=reader.name,
+        way="drawn",
+        seeds=(numbers.start, numbers.stop),
+        inputs=len(numbers),
+        read=done,
+        refused=refused,
+        failures=failures,
+        slowest=round(slowest, 2),
+        peak_mib=peak >> 10,
+        seconds=round(time.monotonic() - started),
+    )
 
 
 def _work(reader: Reader, scratch: Path, stop: int, shared: mmap.mmap, log: Path) -> None:
@@ -139,41 +151,6 @@ def limit_memory(more: int) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     limit = has + more if most == resource.RLIM_INFINITY else min(has + more, most)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
-
-
-def _forked_trial(content: bytes) -> bool:
-    """What `safe_pickle` does in a new process, in a copy of this one."""
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            resource.setrlimit(resource.RLIMIT_CPU, (3, 4))
-            limit_memory(2**29)
-            safe_pickle.read(content)
-            code = 0
-        except safe_pickle.MALFORMED:
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitpid(child, 0)[1] == 0
-
-
-def _cover(reader: Reader, scratch: Path) -> int:
-    import atheris
-
-    path = scratch / reader.name / reader.file
-
-    def one(data: bytes) -> None:
-        path.write_bytes(data)
-        check(reader, path)
-
-    def changed(data: bytes, most: int, seed: int) -> bytes:
-        return reader.change(Random(seed))[:most] if seed % 4 == 0 else atheris.Mutate(data, most)
-
-    atheris.instrument_all()
-    atheris.Setup([sys.argv[0], "-max_len=65536"], one, custom_mutator=changed)
-    atheris.Fuzz()
-    return 0
 
 
 if __name__ == "__main__":

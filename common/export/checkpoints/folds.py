@@ -10,7 +10,7 @@ def find_folds(folder: Path, file_name: str, folds: Sequence[str] | None = None)
     """Fold name → checkpoint file, of the folds asked for, or of all there are.
 
     `"all"`, trained on the whole data set, is left out where other folds are found, as nnU-Net does
-    (`auto_detect_available_folds`). Raises `ModelError` where one is missing.
+    (`auto_detect_available_folds`). Raises `ModelError` where one is missing, or no file.
     """
     found = {path.parent.name.removeprefix("fold_"): path for path in folder.glob(f"fold_*/{file_name}")}
     numbered = sorted((name for name in found if name.isdecimal()), key=int)
@@ -24,4 +24,15 @@ def find_folds(folder: Path, file_name: str, folds: Sequence[str] | None = None)
                 f"{folder}: found no fold_{name}/{file_name}, there are folds "
                 f"{', '.join(sorted(found))}; choose among them with --folds"
             )
-    return {name: found[name] for name in dict.fromkeys(folds or numbered or found)}
+    chosen = {name: found[name] for name in dict.fromkeys(folds or numbered or found)}
+    for path in chosen.values():
+        require_file(path)
+    return chosen
+
+
+def require_file(path: Path) -> None:
+    """Raise `ModelError` for what is no file: whoever opens a pipe waits for ever."""
+    if not path.is_file():
+        raise ModelError(
+            f"{path}: a folder, pipe, device or broken link, expected a file; copy it again from the training"
+        )

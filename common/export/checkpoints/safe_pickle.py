@@ -1,28 +1,22 @@
 """Reads a pickle from a stranger as data; nnU-Net's first generation keeps its plans in one.
 
-Of the names that a pickle may import and call, all but a few harmless ones are refused. And as a few bytes
-can ask for any memory and time, a process with limits (this module, run as a program) reads it first.
+Of the names that a pickle may import and call, all but a few harmless ones are refused.
 """
 
-import io
-import os
 import pickle
-import resource
-import subprocess
-import sys
 from collections import OrderedDict
-from contextlib import suppress
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 from common.errors import ModelError
 from common.export.checkpoints.numpy_values import Array, DType, RefusedError
+from common.export.checkpoints.trial import Limits, read_within
+from common.memory import MIB
 
-MAX_BYTES = 32 * 2**20
+MAX_BYTES = 32 * MIB
 """A plan of a thousand cases takes a tenth of this."""
-# A smaller stack than any thread of this process has: what is too deep to be hashed ends there, not here.
-LIMITS = {resource.RLIMIT_CPU: 3, resource.RLIMIT_DATA: 2**29, resource.RLIMIT_STACK: 2**20}
+LIMITS = Limits(memory=512 * MIB, seconds=3)
 MALFORMED = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, OverflowError),
     SystemError,  # NumPy's, for strings of no characters
@@ -61,17 +55,19 @@ def load(path: Path) -> Any:
     `ModelError` for anything else, which is neither imported nor run, and for a file that is broken, or
     takes more memory or time than plans do.
     """
+    return read_within(LIMITS, read_without_limits, path)
+
+
+def read_without_limits(path: Path) -> Any:
+    """What `load` gives, whatever it takes."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise ModelError(f"{path}: {size} bytes, expected a pickle of at most {MAX_BYTES}")
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            return _Unpickler(file).load()
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; expected a file of the training folder") from error
-    try:
-        if not _ends_within_limits(content):
-            raise RefusedError("more than 512 MiB and 3 s suffice to read")
-        return read(content)
     except RefusedError as error:
         raise ModelError(
             f"{path}: the pickle holds {shorten(str(error), 100)}, expected only numbers, strings, "
@@ -80,22 +76,3 @@ def load(path: Path) -> Any:
     except MALFORMED as error:
         reason = shorten(str(error), 100)
         raise ModelError(f"{path}: not a whole pickle ({reason}); copy it again from the training") from error
-
-
-def read(content: bytes) -> Any:
-    """What a pickle holds; raises one of `MALFORMED` where that is no plain data. Without limits."""
-    return _Unpickler(io.BytesIO(content)).load()
-
-
-def _ends_within_limits(content: bytes) -> bool:
-    command = [sys.executable, "-P", "-m", __name__]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
-    trial = subprocess.run(command, input=content, env=environment, stderr=subprocess.DEVNULL)
-    return trial.returncode == 0
-
-
-if __name__ == "__main__":
-    for kind, limit in LIMITS.items():
-        resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
-    with suppress(*MALFORMED):  # the reading without limits meets the same, and tells it
-        read(sys.stdin.buffer.read())

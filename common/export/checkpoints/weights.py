@@ -6,8 +6,11 @@ from pathlib import Path
 import torch
 
 from common.errors import ModelError
+from common.memory import GIB, MIB
 
 SHOWN = 3
+MAX_BYTES = 2 * GIB
+"""Five times nnU-Net's largest preset; tensors of several names count once."""
 
 
 def load_weights(
@@ -37,12 +40,21 @@ def load_weights(
 
 
 def require_plain(weights: Mapping[str, torch.Tensor], source: Path) -> None:
-    """Raise `ModelError` for tensors that are no plain numbers: sparse, quantised, or without values."""
+    """Raise `ModelError` for tensors that are no plain numbers: sparse, quantised, or without values.
+
+    Also for more of them than a network has: in a file, one value may stand for any number.
+    """
     strange = [str(name) for name, tensor in weights.items() if not _is_plain(tensor)]
     if strange:
         raise ModelError(
             f"{source}: {'; '.join(_some('not as training leaves them', strange))}; expected tensors with a "
             "value for each element; use a checkpoint as training left it"
+        )
+    size = sum({(tensor.data_ptr(), tensor.shape): tensor.nbytes for tensor in weights.values()}.values())
+    if size > MAX_BYTES:
+        raise ModelError(
+            f"{source}: {size // MIB} MiB of weights, expected at most {MAX_BYTES // MIB}; use a checkpoint "
+            "as training left it"
         )
 
 

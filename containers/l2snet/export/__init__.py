@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from common.errors import ModelError
-from common.export.checkpoints.folds import find_folds
+from common.export.checkpoints.folds import find_folds, require_file
 from common.export.checkpoints.v1.checkpoint import CHECKPOINT_FILE
 from common.export.checkpoints.v1.plans import (
     MIRROR_AXES,
@@ -115,4 +115,5 @@ def find_localiser(folder: Path) -> Path:
             f"{folder}: found no epoch_*.pth, expected the 2D network's checkpoint; copy it there from "
             "L2SNet's 2D training"
         )
+    require_file(epochs[max(epochs)])
     return epochs[max(epochs)]

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from common.errors import ModelError
 from common.export.checkpoints.safe_load import load_safely
-from common.export.checkpoints.weights import load_weights
+from common.export.checkpoints.weights import load_weights, require_plain
 
 WANTED = "a U-Net with the encoder timm-res2net50_26w_4s"
 CHANNELS = 5
@@ -38,8 +38,9 @@ def load_localiser(path: Path) -> nn.Module:
         isinstance(tensor, torch.Tensor) for tensor in weights.values()
     ):
         raise ModelError(f"{path}: found no tensors by name, expected the 2D network's state_dict")
+    require_plain(weights, path)
     named = {
-        name.removeprefix("module.").replace("encoder.model.", "encoder.", 1): tensor
+        str(name).removeprefix("module.").replace("encoder.model.", "encoder.", 1): tensor
         for name, tensor in weights.items()
     }
     with torch.device("meta"):

@@ -128,3 +128,41 @@ def test_a_cut_pickle_inside_a_whole_archive_is_refused(tmp_path: Path, length: 
             content = whole.read(name)
             cut.writestr(name, content[:length] if name.endswith("data.pkl") else content)
     assert "cut.pth: " in refusal(tmp_path / "cut.pth")
+
+
+BOMBS = {
+    "a tuple that doubles a hundred times": b"\x80\x02})" + b"q\x00h\x00\x86" * 100 + b"K\x01s.",
+    "a tuple nested a hundred thousand times": b"\x80\x02})" + b"\x85" * 10**5 + b"K\x01s.",
+}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS.keys())
+def test_a_bomb_is_refused_at_the_limits(tmp_path: Path, bomb: bytes, zipped: bool) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.zeros(3)}, tmp_path / "whole.pth")
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "whole.pth") as whole, zipfile.ZipFile(path, "w") as target:
+            for name in whole.namelist():
+                target.writestr(name, bomb if name.endswith("data.pkl") else whole.read(name))
+    else:
+        head = (0x1950A86A20F9469CFC6C, 1001, {})  # type: tuple[int, int, dict[str, int]]
+        path.write_bytes(b"".join(pickle.dumps(part, 2) for part in head) + bomb)
+    assert "a.pth: more than 1024 MiB and 4 s suffice to read" in refusal(path)
+
+
+def test_an_archive_of_several_disks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.zeros(3)}, path)
+    content = path.read_bytes()
+    end = content.rindex(b"PK\x05\x06")
+    locator = (
+        b"PK\x06\x07" + (0).to_bytes(4, "little") + (0).to_bytes(8, "little") + (2).to_bytes(4, "little")
+    )
+    path.write_bytes(content[:end] + locator + content[end:])
+    assert "a.pth: damaged or no torch checkpoint (BadZipFile)" in refusal(path)
+
+
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.pth")
+    assert "a.pth: a pipe or device, expected a file" in refusal(tmp_path / "a.pth")

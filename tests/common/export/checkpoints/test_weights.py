@@ -77,3 +77,15 @@ def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
 def test_tensors_without_a_value_for_each_element_are_refused(tensor: torch.Tensor) -> None:
     with pytest.raises(ModelError, match=r"not as training leaves them: b; expected tensors with a value"):
         require_plain({"a": torch.zeros(2), "b": tensor}, Path("x.pth"))
+
+
+def test_one_value_that_stands_for_more_than_a_network_has_is_refused() -> None:
+    one = torch.zeros(1)
+    require_plain({"a": one.expand(10**6), "of another name": one.expand(10**6)}, SOURCE)
+    with pytest.raises(ModelError, match="7629 MiB of weights, expected at most 2048"):
+        require_plain({"a": one.expand(10**9), "b": one.expand(10**9 + 1)}, SOURCE)
+
+
+def test_tensors_of_several_names_count_once() -> None:
+    large = torch.zeros(1).expand(4 * 10**8)
+    require_plain({"a": large, "b": large, "c": large}, SOURCE)
