@@ -33,12 +33,18 @@ PATIENCE = 60.0
 class Session:
     """One algorithm with one model; `arguments` are the settings of the command line.
 
-    With `keep`, engines stay for the next case, as far as memory allows.
+    With `keep`, engines stay for the next case, as far as memory allows; `engines` are others than its own.
     Raises `ModelError` for a model folder that is wrong, `InputError` for a setting that is.
     """
 
     def __init__(
-        self, name: str, model_dir: Path, arguments: Values | None = None, *, keep: bool = False
+        self,
+        name: str,
+        model_dir: Path,
+        arguments: Values | None = None,
+        *,
+        keep: bool = False,
+        engines: EnginePool | None = None,
     ) -> None:
         self._name = name
         self._model = read_model(model_dir, name)
@@ -47,7 +53,8 @@ class Session:
         at_fault = ModelError if origins.get("folds") == MODEL_PLACE else InputError
         require_folds(self._values, self._model.fold_names, at_fault)
         logger.info("%s", describe(self._values, origins))
-        self._engines = EnginePool(self._values["engine"], self._values["precision"], keep=keep)
+        choice = self._values["engine"], self._values["precision"]
+        self._engines = engines or EnginePool(*choice, keep=keep)
         self._mask: Path | None = None
         """Of the case before."""
 

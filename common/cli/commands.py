@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "compare masks with truths",
     "convert": "make a case from DICOM series",
     "report": "show a mask and its lesions on a page",
+    "view": "click on a case in the browser, and see its mask",
     "cohort": "segment many cases and sum them up",
     "phantom": "make synthetic PET/CT cases",
     "completion": "let a shell complete petct's commands",

@@ -4,8 +4,9 @@ The format is the definition `MPOI` in grand-challenge.org's `components/schemas
 is optional; the names are those of the autoPET-interactive challenge.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Strict, ValidationError
 from pydantic.dataclasses import dataclass
@@ -74,6 +75,16 @@ def read_clicks(path: Path, unnamed: ClickName | None = None) -> tuple[Click, ..
             )
         clicks.append(Click(point.point, name))
     return tuple(clicks)
+
+
+def document_of(clicks: Sequence[Click]) -> dict[str, Any]:
+    """Clicks as the platform's JSON of the kind "Multiple points"."""
+    return {
+        "name": "Lesion clicks",
+        "type": "Multiple points",
+        "points": [{"name": click.name, "point": list(click.point)} for click in clicks],
+        "version": {"major": 1, "minor": 0},
+    }
 
 
 def _explain(error: ValidationError, where: str) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from common.errors import ModelError
 from common.geometry import triple
 from common.inference.engines.pool import PooledEngine
-from common.inference.engines.worker import RemoteIterator
+from common.inference.engines.worker import Closable
 from common.inference.network import Network
 from common.inference.progress import Progress
 from common.inference.schedule import Mirroring, timed
@@ -85,7 +85,7 @@ class TileWork:
 
     def _summed(
         self,
-        logits: RemoteIterator[Tile],
+        logits: Closable[Tile],
         mirrorings: Sequence[Mirroring],
         unflipped: Tile | None,
         progress: Progress,

@@ -9,10 +9,10 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from common.case import Click
 from common.demo.phantom.phantom import Phantom
 from common.errors import InputError
 from common.geometry import Geometry
+from common.grandchallenge.clicks import document_of
 from common.grandchallenge.interface import Socket
 
 SOCKETS = (
@@ -47,7 +47,7 @@ def _write(phantom: Phantom, input_dir: Path, truth_path: Path, sockets: Sequenc
         path = input_dir / socket.relative_path
         if socket.kind == "multiple-points":
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_json(_clicks_document(phantom.clicks), path)
+            _write_json(document_of(phantom.clicks), path)
         else:
             image = phantom.ct.astype(np.int16) if socket.image_name == "ct" else phantom.pet
             _write_image(image, phantom.geometry, path / name)
@@ -66,16 +66,6 @@ def _write_image(volume: NDArray[Any], geometry: Geometry, path: Path) -> None:
 
 def _write_json(document: object, path: Path) -> None:
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-
-
-def _clicks_document(clicks: tuple[Click, ...]) -> dict[str, Any]:
-    """Return clicks as JSON of the platform's kind "Multiple points"."""
-    return {
-        "name": "Lesion clicks",
-        "type": "Multiple points",
-        "points": [{"name": click.name, "point": list(click.point)} for click in clicks],
-        "version": {"major": 1, "minor": 0},
-    }
 
 
 def _input(socket: Socket, image: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from common.errors import MachineError
 from common.inference.engines import EngineName, Precision
 from common.inference.engines.contract import Array, EngineInfo
 from common.inference.engines.ladder import Ladder, TriedEngine
-from common.inference.engines.worker import RemoteIterator, Worker
+from common.inference.engines.worker import Closable, Worker
 from common.inference.files import NetworkFiles
 from common.memory import MARGIN, available_memory
 
@@ -116,7 +116,12 @@ class PooledEngine:
         """Shape of one tile, (1, C, [Z,] Y, X)."""
         return self._engine.tile_shape
 
-    def stream(self, tiles: Iterable[Array]) -> RemoteIterator[Array]:
+    @property
+    def parts(self) -> tuple[Worker, TriedEngine, float | None]:
+        """What it was made of, for another in its place."""
+        return self._worker, self._engine, self._deadline
+
+    def stream(self, tiles: Iterable[Array]) -> Closable[Array]:
         """The logits (K, [Z,] Y, X) of every tile (C, [Z,] Y, X), in order.
 
         The tiles are taken by the pool's thread. Raises as `TriedEngine.stream`, and `OutOfTimeError`.

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from common.errors import MachineError
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _END: Any = object()
 
@@ -62,6 +63,19 @@ class Worker:
     def iterate(self, items: Iterator[T], deadline: float | None = None) -> "RemoteIterator[T]":
         """The items, each made by the thread when it is asked for; raises as `call`."""
         return RemoteIterator(self, items, deadline)
+
+
+class Closable(Protocol[T_co]):
+    """An iterator that may be told to end."""
+
+    def __next__(self) -> T_co:
+        """The next item."""
+
+    def __iter__(self) -> Iterator[T_co]:
+        """Itself."""
+
+    def close(self) -> None:
+        """End where it is."""
 
 
 class RemoteIterator(Iterator[T], Generic[T]):
