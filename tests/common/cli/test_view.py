@@ -22,7 +22,8 @@ from tests.support.platform import REPOSITORY
 
 ALGORITHM = "autopet_interactive"
 TIMEOUT = 120_000
-SHAPE, SPACING = (90, 50, 56), (8.0, 8.0, 8.0)
+SHAPE, SPACING = (20, 30, 32), (6.0, 4.0, 4.0)
+LESION = (16, 15, 10)
 MASK_VOXELS = "() => petct.view.volumes.at(-1).img.reduce((sum, value) => sum + (value > 0), 0)"
 WHERE = """mm => {
   const view = petct.view;
@@ -56,7 +57,7 @@ class Server:
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("view")
-    write_phantom(make_phantom(0, SHAPE, SPACING), folder / "input", folder / "truth.mha")
+    write_phantom(make_phantom(1, SHAPE, SPACING), folder / "input", folder / "truth.mha")
     (folder / "input/lesion-clicks.json").unlink()
     (folder / "input/inputs.json").unlink()
     return folder / "input"
@@ -64,10 +65,9 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lesion() -> list[float]:
-    """The first tumour click of the phantom, in NIfTI's space."""
-    phantom = make_phantom(0, SHAPE, SPACING)
-    point = next(click.point for click in phantom.clicks if click.name == "tumor")
-    x, y, z = (o + p * s for o, p, s in zip(phantom.geometry.origin, point, SPACING, strict=True))
+    """A voxel in the patient, in NIfTI's space."""
+    origin = make_phantom(1, SHAPE, SPACING).geometry.origin
+    x, y, z = (o + p * s for o, p, s in zip(origin, LESION, SPACING[::-1], strict=True))
     return [-x, -y, z]
 
 

@@ -15,7 +15,7 @@ from common.viewer.assets import provide_niivue
 def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A phantom without clicks; not to be changed."""
     folder = tmp_path_factory.mktemp("view")
-    write_phantom(make_phantom(0, (90, 50, 56), (8.0, 8.0, 8.0)), folder / "input", folder / "truth.mha")
+    write_phantom(make_phantom(1, (20, 30, 32), (6.0, 4.0, 4.0)), folder / "input", folder / "truth.mha")
     (folder / "input/lesion-clicks.json").unlink()
     (folder / "input/inputs.json").unlink()
     return folder / "input"

@@ -12,13 +12,13 @@ from common.viewer.cache import Remembered, RememberingPool
 from tests.support.platform import save_clicks
 
 ALGORITHM = "autopet_interactive"
-POINT = {"point": [28, 27, 60], "name": "tumor"}
+POINT = {"point": [16, 15, 10], "name": "tumor"}
 MANY = 1 << 40
 
 
 @pytest.fixture
 def case(tmp_path: Path) -> Path:
-    write_phantom(make_phantom(0, (90, 50, 56), (8.0, 8.0, 8.0)), tmp_path / "input", tmp_path / "truth.mha")
+    write_phantom(make_phantom(1, (20, 30, 32), (6.0, 4.0, 4.0)), tmp_path / "input", tmp_path / "truth.mha")
     return tmp_path / "input"
 
 
@@ -38,7 +38,7 @@ def test_after_a_click_the_mask_is_that_of_a_whole_run_and_few_tiles_are_compute
     save_clicks(case / "lesion-clicks.json", [POINT])
     segment(session, case, tmp_path / "output")
     pool.remembered.count()
-    save_clicks(case / "lesion-clicks.json", [POINT, {"point": [20, 20, 80], "name": "background"}])
+    save_clicks(case / "lesion-clicks.json", [POINT, {"point": [2, 2, 2], "name": "background"}])
     found = segment(session, case, tmp_path / "output")
     assert pool.remembered.computed + pool.remembered.reused == tiles
     assert 0 < pool.remembered.computed < tiles

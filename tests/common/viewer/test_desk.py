@@ -26,12 +26,12 @@ def place(desk: Desk, voxel: tuple[int, int, int]) -> list[float]:
 
 def test_clicks_come_back_where_they_were_put(desk: Desk) -> None:
     points = [
-        {"name": "tumor", "mm": place(desk, (28, 27, 60))},
+        {"name": "tumor", "mm": place(desk, (16, 15, 10))},
         {"name": "background", "mm": place(desk, (0, 0, 0))},
     ]
     desk.put_clicks(points)
     assert [(click.name, click.point) for click in desk.clicks] == [
-        ("tumor", (28, 27, 60)),
+        ("tumor", (16, 15, 10)),
         ("background", (0, 0, 0)),
     ]
     for put, found in zip(points, desk.places(), strict=True):
@@ -40,7 +40,7 @@ def test_clicks_come_back_where_they_were_put(desk: Desk) -> None:
 
 
 def test_clicks_are_there_after_a_server_that_stopped(desk: Desk, case: Path, golden_model: Path) -> None:
-    desk.put_clicks([{"name": "tumor", "mm": place(desk, (28, 27, 60))}])
+    desk.put_clicks([{"name": "tumor", "mm": place(desk, (16, 15, 10))}])
     again = Desk(case, ALGORITHM, golden_model, desk.output)
     assert again.clicks == desk.clicks
     assert len(again.clicks) == 1
@@ -58,7 +58,7 @@ def test_clicks_are_there_after_a_server_that_stopped(desk: Desk, case: Path, go
     ids=str,
 )
 def test_clicks_that_are_none_are_refused_and_those_before_stay(desk: Desk, points: object) -> None:
-    desk.put_clicks([{"name": "tumor", "mm": place(desk, (28, 27, 60))}])
+    desk.put_clicks([{"name": "tumor", "mm": place(desk, (16, 15, 10))}])
     with refused("clicks: "):
         desk.put_clicks(points)  # type: ignore[arg-type]
     assert len(desk.clicks) == 1
@@ -69,7 +69,7 @@ def test_the_saved_mask_is_that_of_a_run_on_the_saved_clicks(
 ) -> None:
     with refused("there is no mask yet; segment first"):
         desk.save()
-    desk.put_clicks([{"name": "tumor", "mm": place(desk, (28, 27, 60))}])
+    desk.put_clicks([{"name": "tumor", "mm": place(desk, (16, 15, 10))}])
     found = desk.segment()
     assert found["volume"] == pytest.approx(sum(lesion["volume"] for lesion in found["lesions"]))
     clicks, mask, report = desk.save()
@@ -89,7 +89,7 @@ def test_what_changed_since_the_last_time_is_told(desk: Desk) -> None:
     assert first["changed"] == pytest.approx(first["volume"])
     assert desk.segment()["changed"] == 0
     before = read_image(Path(desk.mask_file.parents[1] / "output").rglob("*.mha").__next__()).voxels > 0
-    desk.put_clicks([{"name": "tumor", "mm": place(desk, (28, 27, 60))}])
+    desk.put_clicks([{"name": "tumor", "mm": place(desk, (16, 15, 10))}])
     after = desk.segment()
     mask = read_image(next((desk.mask_file.parents[1] / "output").rglob("*.mha"))).voxels > 0
     assert after["changed"] == pytest.approx((mask != before).sum() * desk.geometry.voxel_volume_ml)

@@ -26,7 +26,9 @@ def test_the_page_is_at_the_address_with_the_token(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/page", "/", f"/{TOKEN[:-1]}/page", f"/{TOKEN}x/page", "/é/page", f"//{TOKEN}/page"]
+    "path",
+    ["/page", "/", f"/{TOKEN[:-1]}/page", f"/{TOKEN}x/page", "/é/page", f"//{TOKEN}/page"],
+    ids=["no token", "nothing", "a shorter token", "a longer token", "letters", "a slash before"],
 )
 def test_without_the_token_everything_is_forbidden(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 403
