@@ -1,8 +1,8 @@
-"""Cases per hour: `petct cohort` against a shell loop over `docker run` with the same image and model.
+"""Cases per hour: `petct cohort` against a shell loop over `docker run`, with the same image and model.
 
 python benchmarks/cohort.py [--cases N] [--jobs N] [--shape Z Y X] [--algorithm NAME]
 
-`./build.sh` has built the image and the demo's model. Both ways start with nothing warm; the cohort also checks
+`./build.sh` has built image and model of the demo. Both ways start with nothing warm; the cohort also checks
 every mask and writes its report, which the loop does not. Masks are compared at the end.
 """
 

@@ -1,4 +1,3 @@
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,15 +5,14 @@ import pytest
 
 from containers.autopet_interactive.export import export
 from tests.support.golden_cases import write_autopet_checkpoint
+from tests.support.logs import own_logging
 
 
 @pytest.fixture(autouse=True)
-def own_logging() -> Iterator[None]:
-    """Take away again what the command sets up: handlers that write to this test's streams, and a level."""
-    handlers, level = logging.root.handlers[:], logging.root.level
-    yield
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
+def each_with_its_own_logging() -> Iterator[None]:
+    """As it was before the test; a fixture of a wider scope that calls the command sees to it itself."""
+    with own_logging():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 from common.cli.main import main
 from common.cohort.outcome import read_outcome
 from common.grandchallenge.images import find_image
+from tests.support.logs import own_logging
 from tests.support.platform import REPOSITORY
 
 CASES = 12
@@ -26,7 +27,8 @@ Rows = dict[str, dict[str, str]]
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohort")
     shape = ["--shape", "20", "30", "32", "--spacing", "6", "4", "4"]
-    assert main(["phantom", "--output", str(folder), "--cohort", str(CASES), *shape]) == 0
+    with own_logging():
+        assert main(["phantom", "--output", str(folder), "--cohort", str(CASES), *shape]) == 0
     for name in DAMAGED:
         image = find_image(folder / name / "images/pet")
         image.write_bytes(image.read_bytes()[:1000])
@@ -47,7 +49,8 @@ def rows(output: Path) -> Rows:
 def output(cohort: Path, golden_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a whole cohort leaves."""
     output = tmp_path_factory.mktemp("output") / "new"
-    assert main(arguments(cohort, golden_model, output, "--jobs", "2", "--batch", "4")) == 4
+    with own_logging():
+        assert main(arguments(cohort, golden_model, output, "--jobs", "2", "--batch", "4")) == 4
     return output
 
 

@@ -6,6 +6,7 @@ import pytest
 from common import algorithms
 from common.cli.commands import COMMANDS
 from common.cli.main import main
+from tests.support.logs import own_logging
 
 COMPLETE = """
 source "$1"
@@ -22,7 +23,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("completion") / "petct.bash"
-    with pytest.MonkeyPatch.context() as patch, path.open("w") as file:
+    with own_logging(), pytest.MonkeyPatch.context() as patch, path.open("w") as file:
         patch.setattr("sys.stdout", file)
         assert main(["completion", "bash"]) == 0
     return path
