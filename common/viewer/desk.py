@@ -17,6 +17,7 @@ from common.case import Click
 from common.errors import InputError
 from common.geometry import Geometry
 from common.grandchallenge.clicks import document_of, read_clicks
+from common.grandchallenge.dicom_case import is_study
 from common.grandchallenge.images import read_image
 from common.grandchallenge.interface import Interface
 from common.grandchallenge.itk import image_of
@@ -142,6 +143,10 @@ class Desk:
 
     def _lay_out(self, case_dir: Path) -> None:
         """The case's images where they are, and clicks that can be changed."""
+        if not case_dir.is_dir():
+            raise InputError(f"{case_dir}: no such folder; give the case's input folder")
+        if is_study(case_dir):
+            raise InputError(f"{case_dir}: DICOM series; make a case of them first (petct convert)")
         for socket in self._interface.inputs:
             source, place = case_dir / socket.relative_path, self._case_dir / socket.relative_path
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,8 @@ from common.cli.run import run
 from common.grandchallenge.clicks import read_clicks
 from common.grandchallenge.images import read_image
 from common.viewer.desk import Desk
-from tests.support.platform import refused
+from tests.support.dicom_phantoms import write_pet
+from tests.support.platform import GRID, refused
 
 ALGORITHM = "autopet_interactive"
 
@@ -22,6 +23,14 @@ def place(desk: Desk, voxel: tuple[int, int, int]) -> list[float]:
     """A voxel in NIfTI's space, on a grid without rotation."""
     x, y, z = np.array(desk.geometry.origin) + np.array(voxel) * desk.geometry.spacing
     return [-x, -y, z]
+
+
+def test_a_folder_that_is_no_case_is_refused(golden_model: Path, tmp_path: Path) -> None:
+    with refused(tmp_path / "none", "no such folder"):
+        Desk(tmp_path / "none", ALGORITHM, golden_model, tmp_path / "out")
+    write_pet(tmp_path / "study", np.ones(GRID.shape), GRID)
+    with refused(tmp_path / "study", "petct convert"):
+        Desk(tmp_path / "study", ALGORITHM, golden_model, tmp_path / "out")
 
 
 def test_clicks_come_back_where_they_were_put(desk: Desk) -> None:
