@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -92,7 +93,10 @@ def s3() -> Iterator[Bucket]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        yield Bucket(f"http://{host}:{port}")
+        endpoint = f"http://{host}:{port}"
+        # Servers of one process share what they hold.
+        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")).close()
+        yield Bucket(endpoint)
     finally:
         server.stop()
 
